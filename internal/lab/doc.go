@@ -1,0 +1,28 @@
+// Package lab is the virtual network every test uses. One Topology value says
+// what the network is like: the prober's addresses, the hops on the path with
+// their links, the hosts behind them and how they misbehave. The same value is
+// played in two ways:
+//
+//	           Topology
+//	          /        \
+//	   Memory()        Start(t, topo)
+//	IP packets in,     a network namespace whose only way out is a TUN device:
+//	IP packets out,    real kernel and real sockets at the prober's end (and, for
+//	every OS, works    hosts marked Kernel, behind a second TUN device at the
+//	in synctest        other end), simulated hops between them
+//
+// Pair makes a third kind of network, without a simulator: two namespaces joined
+// by a veth pair, with a real kernel at both ends.
+//
+// The simulator is a discrete-event machine: every packet carries the instant at
+// which it reaches the next node, so results do not depend on how late the
+// machine woke up, and a seed makes chance repeatable. It logs the fate of every
+// packet (Log), which is what a test compares its subject's counts with.
+//
+// Packets are taken apart and put together by github.com/gopacket/gopacket and
+// never by netprobe's own rawsock, so that one mistake cannot hide itself.
+//
+// What surprises: jitter never reorders, only Link.Reorder does; and an IPv4
+// packet that may be fragmented passes every MTU whole, because what a router
+// would cut, the host would join again.
+package lab
