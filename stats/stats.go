@@ -64,6 +64,8 @@ type Target struct {
 	errors                                      uint64 // unreachable, expired and refused
 	duplicates, reordered                       uint64
 	corrupt, truncated, wrongSource             uint64
+	begun                                       time.Time     // when the first probe left
+	span                                        time.Duration // from then until the last one left
 	rtts                                        distribution
 	order                                       sequencer
 	mtu                                         probe.PathMTU
@@ -92,8 +94,25 @@ func (t *Target) record(r *probe.Result) {
 	} else {
 		t.sent++
 		t.countOutcome(r)
+		t.measure(r.Sent)
 	}
 	t.order.add(r)
+}
+
+// measure widens the span from the first probe to the last. Outcomes come in
+// any order, so either end may move.
+func (t *Target) measure(sent time.Time) {
+	if t.begun.IsZero() {
+		t.begun = sent
+		return
+	}
+	switch d := sent.Sub(t.begun); {
+	case d < 0:
+		t.begun = sent
+		t.span -= d
+	case d > t.span:
+		t.span = d
+	}
 }
 
 func (t *Target) countOutcome(r *probe.Result) {

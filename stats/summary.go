@@ -31,6 +31,7 @@ type Summary struct {
 	HasJitter bool          // false with fewer than two replies
 	Outage    *Outage       // the longest one; nil if there was none
 	PathMTU   *probe.PathMTU
+	Span      time.Duration // from the departure of the first probe to that of the last
 
 	Error       error        // why the target could not be tested at all; nil otherwise
 	ErrorReason probe.Reason // valid if Error is set
@@ -43,7 +44,7 @@ func (t *Target) Summary() Summary {
 		Sent:   t.sent, Received: t.received, Lost: t.lost, Late: t.late, Errors: t.errors,
 		Pending: t.pending, Failed: t.failed, Duplicates: t.duplicates, Reordered: t.reordered,
 		Corrupt: t.corrupt, Truncated: t.truncated, WrongSource: t.wrongSource,
-		RTT: t.rtts.summary(),
+		RTT: t.rtts.summary(), Span: t.span,
 	}
 	if decided := t.sent - t.pending; decided > 0 {
 		s.HasLoss = true

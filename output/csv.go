@@ -1,0 +1,126 @@
+package output
+
+import (
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"netprobe/probe"
+	"netprobe/stats"
+)
+
+// csvHeader names the columns. It is additive: new columns come last.
+const csvHeader = "time,target,addr,port,seq,status,reason,from,rtt_ms,clock,ttl,size_bytes,flags,lag_ms,icmp_type,icmp_code,mtu,error\n"
+
+// csvView writes a header and one line for each outcome of a probe, quoted as
+// in RFC 4180, with the values of the probe record: a field is empty where that
+// has null. Flags are separated by spaces. Lines end with a line feed alone.
+//
+// Fields are data, not formulas: a name that starts with = + - or @ is written
+// as it is. Import the file as text where a spreadsheet would compute it.
+type csvView struct {
+	w   io.Writer
+	o   Options
+	buf []byte
+}
+
+func newCSV(w io.Writer, o Options) View { return &csvView{w: w, o: o} }
+
+func (v *csvView) Begin(*Header, *stats.Set) error {
+	_, err := io.WriteString(v.w, csvHeader)
+	return err
+}
+
+func (v *csvView) Result(r *probe.Result, _ *stats.Target) error {
+	if !r.Outcome() || v.o.Quiet {
+		return nil
+	}
+	v.buf = appendCSV(v.buf[:0], r)
+	_, err := v.w.Write(v.buf)
+	return err
+}
+
+// Refresh does nothing: a line stays.
+func (v *csvView) Refresh(time.Time) error { return nil }
+
+// End writes nothing: a CSV file has one kind of line.
+func (v *csvView) End(*End) error { return nil }
+
+func appendCSV(b []byte, r *probe.Result) []byte {
+	left := r.Sent
+	if left.IsZero() {
+		left = time.Now()
+	}
+	answered := r.From.IsValid()
+	b = left.UTC().AppendFormat(b, recordTime)
+	b = appendField(append(b, ','), r.Target.Name)
+	b = append(b, ',')
+	if r.Target.Addr.Addr().IsValid() {
+		b = r.Target.Addr.Addr().AppendTo(b)
+	}
+	b = appendNumber(b, uint64(r.Target.Addr.Port()), r.Target.Addr.Port() != 0)
+	b = appendNumber(b, r.Seq, true)
+	b = append(append(b, ','), r.Status.String()...)
+	b = append(append(b, ','), r.Reason.String()...)
+	b = append(b, ',')
+	if answered {
+		b = r.From.AppendTo(b)
+	}
+	b = append(b, ',')
+	if answered {
+		b = appendMillis(b, r.RTT)
+	}
+	b = append(b, ',')
+	if answered {
+		b = append(b, r.Clock.String()...)
+	}
+	b = appendNumber(b, uint64(r.TTL), r.TTL > 0)
+	b = appendNumber(b, uint64(max(r.Size, 0)), r.Size > 0)
+	b = append(b, ',')
+	for i, first := 0, true; i < len(flagNames); i++ {
+		if r.Flags&(1<<i) != 0 {
+			if !first {
+				b = append(b, ' ')
+			}
+			b, first = append(b, flagNames[i]...), false
+		}
+	}
+	b = append(b, ',')
+	if !r.Sent.IsZero() {
+		b = appendMillis(b, r.Lag)
+	}
+	b = appendNumber(b, uint64(r.Type), answered)
+	b = appendNumber(b, uint64(r.Code), answered)
+	b = appendNumber(b, uint64(max(r.MTU, 0)), r.MTU > 0)
+	b = append(b, ',')
+	if r.Err != nil {
+		b = appendField(b, r.Err.Error())
+	}
+	return append(b, '\n')
+}
+
+// appendNumber appends a comma and n, or an empty field.
+func appendNumber(b []byte, n uint64, ok bool) []byte {
+	b = append(b, ',')
+	if !ok {
+		return b
+	}
+	return strconv.AppendUint(b, n, 10)
+}
+
+// appendField appends text from outside, escaped as for a terminal and quoted
+// where CSV needs it.
+func appendField(b []byte, s string) []byte {
+	if !strings.ContainsAny(s, "\",\r\n") && s != "" && s[0] != ' ' && s[len(s)-1] != ' ' {
+		return appendEscaped(b, s)
+	}
+	b = append(b, '"')
+	for i, part := range strings.Split(s, `"`) {
+		if i > 0 {
+			b = append(b, `""`...)
+		}
+		b = appendEscaped(b, part)
+	}
+	return append(b, '"')
+}

@@ -1,0 +1,109 @@
+// Package output shows a run: plain lines as ping prints them, a table for many
+// targets, JSON records, CSV and the lines of fping -C. A Report feeds Results
+// to statistics and to any number of Views; Writer and File see to it that a
+// slow, blocked or vanished reader never holds up probing.
+//
+// It knows no protocol, and it holds the published description of the records,
+// schema/v1.json, which its tests enforce.
+//
+// What surprises: names, banners and error texts may come from the network, so
+// no byte of them reaches a terminal unescaped (Escape), and a View never
+// decides what a Result means: package probe did.
+package output
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"netprobe/probe"
+	"netprobe/stats"
+)
+
+// Header is what a run is about to do.
+type Header struct {
+	ID      string   // shared by all records of the run
+	Verb    string   // ping, tcp, udp, ...
+	Version string   // of netprobe
+	Host    string   // name of this host
+	Args    []string // the command line after the program's name
+	Start   time.Time
+
+	Socket  string      // raw, dgram or connect
+	Clock   probe.Clock // of the round-trip times to come
+	Planned int64       // probes in the whole run; -1 if endless
+
+	Targets   []*probe.Target
+	Size      int    // payload of each probe, bytes
+	Source    string // own address, where one was chosen or an interface was; else empty
+	Interface string // where one was chosen; else empty
+	Numeric   bool   // addresses only, no names, in lines of answers
+
+	Interval, Timeout time.Duration
+}
+
+// End is how a run ended.
+type End struct {
+	StoppedBy string // done, deadline, signal, until or output
+	Exit      int    // the code the process will exit with
+	Time      time.Time
+	Notes     []string // lines for people, such as the conditions that fired
+}
+
+// stoppedBy lists the values of End.StoppedBy.
+var stoppedBy = []string{"done", "deadline", "signal", "until", "output"}
+
+// Options say how a View should look. The zero value is right for a file.
+type Options struct {
+	Quiet      bool // summary only
+	Timestamps bool // each line starts with the time, as ping -D
+	Color      bool // ANSI colours are wanted
+	Terminal   bool // w is a terminal: lines may be redrawn in place
+
+	// Size returns the present size of the terminal in character cells; it is
+	// asked before each redraw. Nil means 80 by 24.
+	Size func() (cols, rows int)
+}
+
+// A View shows one run. Its calls come one at a time: Begin, any number of
+// Result and Refresh, End. Each error it returns is one of the io.Writer it
+// writes to.
+type View interface {
+	Begin(h *Header, set *stats.Set) error
+	// Result shows r, which was already counted in the row t.
+	Result(r *probe.Result, t *stats.Target) error
+	// Refresh redraws what is redrawn in place. Most Views have nothing to do.
+	Refresh(now time.Time) error
+	End(e *End) error
+}
+
+var formats = []struct {
+	name string
+	new  func(w io.Writer, o Options) View
+}{
+	{"plain", newPlain},
+	{"table", newTable},
+	{"json", newJSON},
+	{"csv", newCSV},
+	{"fping", newFping},
+}
+
+// Formats returns the names that NewView knows.
+func Formats() []string {
+	var names []string
+	for _, f := range formats {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+// NewView returns a View of the given format that writes whole lines to w.
+func NewView(format string, w io.Writer, o Options) (View, error) {
+	for _, f := range formats {
+		if f.name == format {
+			return f.new(w, o), nil
+		}
+	}
+	return nil, fmt.Errorf("unknown output format %q: use one of %s", format, strings.Join(Formats(), ", "))
+}

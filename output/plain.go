@@ -1,0 +1,248 @@
+package output
+
+import (
+	"io"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"netprobe/probe"
+	"netprobe/stats"
+)
+
+// plain prints what ping prints, line for line, so that what parses ping parses
+// this. What ping has no words for is added at the end of its lines or on lines
+// of our own.
+type plain struct {
+	w       io.Writer
+	o       Options
+	h       *Header
+	set     *stats.Set
+	several bool     // more than one target: some lines must say which
+	overdue []uint64 // by target ID: highest Seq said to have no answer yet
+	buf     []byte
+}
+
+func newPlain(w io.Writer, o Options) View { return &plain{w: w, o: o} }
+
+func (v *plain) Begin(h *Header, set *stats.Set) error {
+	v.h, v.set = h, set
+	v.several = len(h.Targets) > 1
+	v.overdue = make([]uint64, len(h.Targets))
+	b := v.buf[:0]
+	for _, t := range h.Targets {
+		b = v.appendHeader(b, t)
+	}
+	return v.write(b)
+}
+
+func (v *plain) write(b []byte) error {
+	v.buf = b
+	if len(b) == 0 {
+		return nil
+	}
+	_, err := v.w.Write(b)
+	return err
+}
+
+// appendHeader appends "PING host (addr) 56(84) bytes of data.", or for IPv6
+// "PING host(addr) 56 data bytes".
+func (v *plain) appendHeader(b []byte, t *probe.Target) []byte {
+	b = append(b, "PING "...)
+	b = appendEscaped(b, t.Name)
+	if t.Err != nil {
+		b = append(b, ": could not test: "...)
+		b = appendEscaped(b, t.Err.Error())
+		return append(b, '\n')
+	}
+	four := t.Addr.Addr().Is4()
+	if four {
+		b = append(b, " ("...)
+		b = t.Addr.Addr().AppendTo(b)
+	} else {
+		b = append(b, '(')
+		b = v.appendSender(b, t, t.Addr.Addr())
+	}
+	b = append(b, ") "...)
+	if v.h.Source != "" || v.h.Interface != "" {
+		b = append(b, "from "...)
+		b = appendEscaped(b, v.h.Source)
+		b = append(b, ' ')
+		b = appendEscaped(b, v.h.Interface)
+		b = append(b, ": "...)
+	}
+	b = strconv.AppendInt(b, int64(v.h.Size), 10)
+	if !four {
+		return append(b, " data bytes\n"...)
+	}
+	const headers = 20 + 8 // IPv4 without options, ICMP
+	b = append(b, '(')
+	b = strconv.AppendInt(b, int64(v.h.Size+headers), 10)
+	return append(b, ") bytes of data.\n"...)
+}
+
+func (v *plain) Result(r *probe.Result, t *stats.Target) error {
+	if v.o.Quiet {
+		return nil
+	}
+	b := v.buf[:0]
+	switch {
+	case r.Interim:
+		b = v.appendOverdue(b, r)
+	case r.Flags.Has(probe.Dup), r.Status == probe.Reply, r.Status == probe.Late:
+		b = v.appendReply(b, r)
+	case r.Status == probe.Unreachable, r.Status == probe.Expired, r.Status == probe.Refused:
+		b = v.appendError(b, r)
+	case r.Status == probe.Failed:
+		b = v.appendFailed(b, r)
+	case r.Status == probe.Lost && v.overdue[r.Target.ID] < r.Seq:
+		b = v.appendOverdue(b, r)
+	}
+	return v.write(b)
+}
+
+// Refresh does nothing: a printed line stays.
+func (v *plain) Refresh(time.Time) error { return nil }
+
+// appendStamp appends the time as ping -D does: [1700000000.123456].
+func (v *plain) appendStamp(b []byte) []byte {
+	if !v.o.Timestamps {
+		return b
+	}
+	us := time.Now().UnixMicro()
+	b = append(b, '[')
+	b = strconv.AppendInt(b, us/1e6, 10)
+	b = append(b, '.')
+	for scale := int64(1e5); scale > 0; scale /= 10 {
+		b = append(b, byte('0'+us/scale%10))
+	}
+	return append(b, "] "...)
+}
+
+// appendSender appends addr, behind the target's name if it is the target's
+// address and names are wanted: name (addr).
+func (v *plain) appendSender(b []byte, t *probe.Target, addr netip.Addr) []byte {
+	named := !v.h.Numeric && addr == t.Addr.Addr() && !isAddress(t.Name)
+	if named {
+		b = appendEscaped(b, t.Name)
+		b = append(b, " ("...)
+	}
+	b = addr.AppendTo(b)
+	if named {
+		b = append(b, ')')
+	}
+	return b
+}
+
+// isAddress reports whether the user wrote an address rather than a name.
+func isAddress(name string) bool {
+	_, err := netip.ParseAddr(name)
+	return err == nil
+}
+
+// appendSubject appends which target a line is about, where it could be several.
+func (v *plain) appendSubject(b []byte, t *probe.Target) []byte {
+	if !v.several {
+		return b
+	}
+	b = append(b, " (to "...)
+	b = appendEscaped(b, t.Name)
+	return append(b, ')')
+}
+
+// appendReply appends "64 bytes from addr: icmp_seq=1 ttl=57 time=10.5 ms" and
+// the oddities of the answer.
+func (v *plain) appendReply(b []byte, r *probe.Result) []byte {
+	b = v.appendStamp(b)
+	b = strconv.AppendInt(b, int64(r.Size), 10)
+	b = append(b, " bytes from "...)
+	b = v.appendSender(b, r.Target, r.From)
+	b = append(b, ": icmp_seq="...)
+	b = strconv.AppendUint(b, r.Seq, 10)
+	if r.TTL > 0 {
+		b = append(b, " ttl="...)
+		b = strconv.AppendUint(b, uint64(r.TTL), 10)
+	}
+	if r.Flags.Has(probe.Truncated) { // where ping gives no time either
+		b = append(b, " (truncated)"...)
+	} else {
+		b = append(b, " time="...)
+		b = appendPingTime(b, r.RTT)
+		b = append(b, " ms"...)
+	}
+	for _, m := range [...]struct {
+		set  bool
+		text string
+	}{
+		{r.Flags.Has(probe.Dup), " (DUP!)"},
+		{r.Flags.Has(probe.Corrupt), " (CORRUPT!)"},
+		{r.Flags.Has(probe.WrongSource), " (DIFFERENT ADDRESS!)"},
+		{r.Flags.Has(probe.Reordered), " (reordered)"},
+		{r.Status == probe.Late, " (late)"},
+	} {
+		if m.set {
+			b = append(b, m.text...)
+		}
+	}
+	return append(b, '\n')
+}
+
+// appendOverdue appends "no answer yet for icmp_seq=2".
+func (v *plain) appendOverdue(b []byte, r *probe.Result) []byte {
+	v.overdue[r.Target.ID] = max(v.overdue[r.Target.ID], r.Seq)
+	b = v.appendStamp(b)
+	b = append(b, "no answer yet for icmp_seq="...)
+	b = strconv.AppendUint(b, r.Seq, 10)
+	b = v.appendSubject(b, r.Target)
+	return append(b, '\n')
+}
+
+// appendError appends "From gateway icmp_seq=3 Destination Host Unreachable".
+func (v *plain) appendError(b []byte, r *probe.Result) []byte {
+	b = v.appendStamp(b)
+	b = append(b, "From "...)
+	b = v.appendSender(b, r.Target, r.From)
+	b = append(b, " icmp_seq="...)
+	b = strconv.AppendUint(b, r.Seq, 10)
+	b = append(b, ' ')
+	b = appendICMPError(b, r)
+	b = v.appendSubject(b, r.Target)
+	return append(b, '\n')
+}
+
+// appendFailed appends why a probe did not leave. ping says it on stderr; here
+// it is the outcome of a probe and belongs to the data.
+func (v *plain) appendFailed(b []byte, r *probe.Result) []byte {
+	b = v.appendStamp(b)
+	b = append(b, "icmp_seq="...)
+	b = strconv.AppendUint(b, r.Seq, 10)
+	b = append(b, " not sent: "...)
+	if r.Err != nil {
+		b = appendEscaped(b, r.Err.Error())
+	} else {
+		b = append(b, r.Reason.String()...)
+	}
+	b = v.appendSubject(b, r.Target)
+	return append(b, '\n')
+}
+
+func (v *plain) End(e *End) error {
+	b := v.buf[:0]
+	for _, t := range v.set.Rows() {
+		s := t.Summary()
+		b = appendStatistics(b, &s)
+	}
+	return v.write(appendNotes(b, e))
+}
+
+// appendNotes appends the lines a run has for people, set apart.
+func appendNotes(b []byte, e *End) []byte {
+	for i, n := range e.Notes {
+		if i == 0 {
+			b = append(b, '\n')
+		}
+		b = appendEscaped(b, n)
+		b = append(b, '\n')
+	}
+	return b
+}

@@ -1,0 +1,89 @@
+package output
+
+import (
+	"io"
+	"sync"
+	"time"
+
+	"netprobe/probe"
+	"netprobe/stats"
+)
+
+// Report is the probe.Sink of a run: it counts every Result and shows it in
+// each of its Views. Its methods may be called from several goroutines.
+type Report struct {
+	mu     sync.Mutex
+	header *Header
+	set    *stats.Set
+	views  []View
+}
+
+// NewReport returns a Report of the run h that counts in set and shows in views.
+func NewReport(h *Header, set *stats.Set, views ...View) *Report {
+	return &Report{header: h, set: set, views: views}
+}
+
+// Begin announces the run. Call it once, before the first Record.
+func (r *Report) Begin() error {
+	return r.each(func(v View) error { return v.Begin(r.header, r.set) })
+}
+
+// Record implements probe.Sink. An error means that nobody reads any more.
+func (r *Report) Record(res *probe.Result) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.set.Record(res)
+	var first error
+	for _, v := range r.views {
+		if err := v.Result(res, t); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// Retarget lets the row t.ID show t: its name was resolved again.
+func (r *Report) Retarget(t *probe.Target) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.set.Retarget(t)
+}
+
+// Refresh redraws the Views that are redrawn in place. Call it a few times a
+// second and whenever the terminal has changed its size.
+func (r *Report) Refresh(now time.Time) error {
+	return r.each(func(v View) error { return v.Refresh(now) })
+}
+
+// Snapshot writes the statistics so far to w: for each target the line with
+// which ping answers SIGQUIT.
+func (r *Report) Snapshot(w io.Writer) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rows := r.set.Rows()
+	var b []byte
+	for _, t := range rows {
+		s := t.Summary()
+		b = appendSnapshot(b, &s, len(rows) > 1)
+	}
+	_, err := w.Write(b)
+	return err
+}
+
+// End shows the summaries and how the run ended. Call it once, after the last Record.
+func (r *Report) End(e *End) error {
+	return r.each(func(v View) error { return v.End(e) })
+}
+
+// each calls f for every View, even after an error, and returns the first one.
+func (r *Report) each(f func(View) error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var first error
+	for _, v := range r.views {
+		if err := f(v); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}

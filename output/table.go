@@ -1,0 +1,363 @@
+package output
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/mattn/go-runewidth"
+
+	"netprobe/probe"
+	"netprobe/stats"
+)
+
+// table shows one row for each target. On a terminal it is redrawn in place,
+// as many rows as fit, and left standing complete at the end; elsewhere it is
+// printed once, at the end, and until then one line says when a target goes
+// down or comes back.
+type table struct {
+	w      io.Writer
+	o      Options
+	h      *Header
+	set    *stats.Set
+	states []rowState // by target ID
+	drawn  []int      // widths of the lines on the screen that the next frame replaces
+	buf    []byte
+}
+
+func newTable(w io.Writer, o Options) View { return &table{w: w, o: o} }
+
+// condition is whether a target answered its last decided probe.
+type condition uint8
+
+const (
+	waiting  condition = iota // no probe was decided yet
+	up                        // answered
+	tardy                     // answered, but late
+	down                      // lost, or an ICMP error
+	untested                  // could not be tested
+)
+
+// historyLength is how many round-trip times a row draws.
+const historyLength = 16
+
+// rowState is what a row shows beside the statistics.
+type rowState struct {
+	condition condition
+	reason    probe.Reason
+	last      time.Duration                // RTT of the last answer
+	answered  bool                         // last is valid
+	history   [historyLength]time.Duration // a ring; noAnswer where there was none
+	outcomes  uint64                       // ever put into history
+}
+
+const noAnswer = time.Duration(-1)
+
+func (s *rowState) add(r *probe.Result) {
+	s.reason = r.Reason
+	rtt := noAnswer
+	switch r.Status {
+	case probe.Pending:
+		return
+	case probe.Failed:
+		s.condition = untested
+		return
+	case probe.Reply:
+		s.condition, s.last, s.answered, rtt = up, r.RTT, true, r.RTT
+	case probe.Late:
+		s.condition, s.last, s.answered = tardy, r.RTT, true
+	default:
+		s.condition = down
+	}
+	s.history[s.outcomes%historyLength] = rtt
+	s.outcomes++
+}
+
+// live reports whether the table is redrawn in place.
+func (v *table) live() bool { return v.o.Terminal && !v.o.Quiet }
+
+const (
+	hideCursor = "\x1b[?25l"
+	showCursor = "\x1b[?25h"
+)
+
+func (v *table) Begin(h *Header, set *stats.Set) error {
+	v.h, v.set = h, set
+	v.states = make([]rowState, len(h.Targets))
+	if !v.live() {
+		return nil
+	}
+	v.buf = append(v.buf[:0], hideCursor...)
+	return v.draw(h.Start)
+}
+
+func (v *table) Result(r *probe.Result, t *stats.Target) error {
+	if !r.Outcome() {
+		return nil
+	}
+	s := &v.states[r.Target.ID]
+	before := s.condition
+	s.add(r)
+	if v.o.Quiet || v.o.Terminal || !changed(before, s.condition) {
+		return nil
+	}
+	return v.announce(s, t)
+}
+
+// changed reports whether a target went down or came back. That it is up at
+// first is no news.
+func changed(before, after condition) bool {
+	switch after {
+	case up, tardy:
+		return before == down || before == untested
+	case down, untested:
+		return before != after
+	}
+	return false
+}
+
+// announce writes "2024-05-01 12:00:00 host down (host-unreachable)".
+func (v *table) announce(s *rowState, t *stats.Target) error {
+	b := time.Now().AppendFormat(v.buf[:0], time.DateTime)
+	b = append(b, ' ')
+	b = appendEscaped(b, t.Name)
+	switch s.condition {
+	case up, tardy:
+		b = append(b, " up"...)
+	case down:
+		b = append(b, " down ("+s.reason.String()+")"...)
+	default:
+		b = append(b, " could not test ("+s.reason.String()+")"...)
+	}
+	v.buf = append(b, '\n')
+	_, err := v.w.Write(v.buf)
+	return err
+}
+
+func (v *table) Refresh(now time.Time) error {
+	if !v.live() || v.h == nil {
+		return nil
+	}
+	v.buf = v.buf[:0]
+	return v.draw(now)
+}
+
+// draw replaces the lines on the screen by a new frame that fits it.
+func (v *table) draw(now time.Time) error {
+	cols, rows := v.size()
+	shown := v.choose(rows)
+	g := v.layout(shown, cols)
+	lines := append([]string{v.title(now)}, g.lines()...)
+	if n := len(v.states) - len(shown); n > 0 {
+		lines = append(lines, v.more(shown, n))
+	}
+	v.replace(lines, cols)
+	_, err := v.w.Write(v.buf)
+	return err
+}
+
+// size returns the size of the terminal in cells, never less than one row fits in.
+func (v *table) size() (cols, rows int) {
+	cols, rows = 80, 24
+	if v.o.Size != nil {
+		if c, r := v.o.Size(); c > 0 && r > 0 {
+			cols, rows = c, r
+		}
+	}
+	return max(cols, 10), max(rows, 5)
+}
+
+// choose returns the IDs of the rows to show on a screen of the given height,
+// in their order: all if they fit, else those in trouble before the others.
+func (v *table) choose(height int) []int {
+	const around = 4 // title, column names, "and 3 more", the line of the cursor
+	room := len(v.states)
+	if room > height-around+1 {
+		room = max(height-around, 1)
+	}
+	var ids []int
+	trouble := 0
+	for i := range v.states {
+		if v.inTrouble(i) {
+			trouble++
+		}
+	}
+	trouble = min(trouble, room)
+	calm := room - trouble
+	for i := range v.states {
+		switch {
+		case v.inTrouble(i) && trouble > 0:
+			trouble--
+		case !v.inTrouble(i) && calm > 0:
+			calm--
+		default:
+			continue
+		}
+		ids = append(ids, i)
+	}
+	return ids
+}
+
+func (v *table) inTrouble(id int) bool {
+	c := v.states[id].condition
+	return c == down || c == untested || v.set.Rows()[id].Err != nil
+}
+
+// title returns "netprobe ping: 12 targets, 10 up, 2 down, 1 min 5 s".
+func (v *table) title(now time.Time) string {
+	b := fmt.Appendf(nil, "netprobe %s: %d targets", v.h.Verb, len(v.states))
+	b = append(b, v.tally(nil)...)
+	elapsed := max(now.Sub(v.h.Start), 0).Truncate(time.Second)
+	b = append(b, ", "...)
+	b = append(b, wholeSeconds(elapsed)...)
+	return v.paint(bold, string(b))
+}
+
+func wholeSeconds(d time.Duration) string {
+	if d < time.Minute {
+		return strconv.Itoa(int(d/time.Second)) + " s"
+	}
+	return FormatDuration(d)
+}
+
+// tally returns ", 10 up, 2 down" for all rows but those in skip.
+func (v *table) tally(skip map[int]bool) string {
+	var n [untested + 1]int
+	for i := range v.states {
+		if skip[i] {
+			continue
+		}
+		c := v.states[i].condition
+		if v.set.Rows()[i].Err != nil {
+			c = untested
+		}
+		n[c]++
+	}
+	text := ""
+	for _, p := range []struct {
+		n    int
+		word string
+	}{{n[up] + n[tardy], "up"}, {n[down], "down"}, {n[untested], "not tested"}} {
+		if p.n > 0 {
+			text += fmt.Sprintf(", %d %s", p.n, p.word)
+		}
+	}
+	return text
+}
+
+// more returns the line about the n rows that did not fit.
+func (v *table) more(shown []int, n int) string {
+	skip := make(map[int]bool, len(shown))
+	for _, id := range shown {
+		skip[id] = true
+	}
+	return v.paint(dim, fmt.Sprintf("and %d more%s", n, v.tally(skip)))
+}
+
+// replace appends to v.buf what turns the lines on the screen into lines. None
+// of them is wider than cols, so none wraps now; but those drawn before may,
+// if the terminal has become narrower.
+func (v *table) replace(lines []string, cols int) {
+	above := 0
+	for _, width := range v.drawn {
+		above += max(1, (width+cols-1)/cols)
+	}
+	if above > 0 {
+		v.buf = fmt.Appendf(v.buf, "\x1b[%dA\r", above)
+	}
+	v.drawn = v.drawn[:0]
+	for _, l := range lines {
+		l = fit(l, cols)
+		v.drawn = append(v.drawn, visibleWidth(l))
+		v.buf = append(v.buf, l...)
+		v.buf = append(v.buf, "\x1b[K\n"...)
+	}
+	v.buf = append(v.buf, "\x1b[J"...)
+}
+
+func (v *table) End(e *End) error {
+	b := v.buf[:0]
+	all := make([]int, len(v.states))
+	for i := range all {
+		all[i] = i
+	}
+	cols := 0 // as wide as it needs to be
+	if v.o.Terminal {
+		cols, _ = v.size()
+	}
+	lines := v.layout(all, cols).lines()
+	if v.live() {
+		v.buf = b
+		v.replace(lines, cols)
+		b = append(v.buf, showCursor...)
+	} else {
+		for _, l := range lines {
+			b = append(append(b, l...), '\n')
+		}
+	}
+	b = v.appendRemarks(b)
+	v.buf = appendNotes(b, e)
+	_, err := v.w.Write(v.buf)
+	return err
+}
+
+// appendRemarks appends what a row has no column for.
+func (v *table) appendRemarks(b []byte) []byte {
+	for _, t := range v.set.Rows() {
+		s := t.Summary()
+		if s.Error != nil {
+			b = appendEscaped(b, t.Name)
+			b = append(b, ": could not test: "...)
+			b = appendEscaped(b, s.Error.Error())
+			b = append(b, '\n')
+		}
+		if s.PathMTU != nil {
+			b = appendEscaped(b, t.Name)
+			b = append(b, ": "...)
+			b = appendPathMTU(b, s.PathMTU)
+		}
+	}
+	return b
+}
+
+// ANSI colours (ECMA-48, SGR).
+const (
+	bold   = "1"
+	dim    = "2"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+)
+
+// paint returns text in the given colour, if colours are wanted.
+func (v *table) paint(color, text string) string {
+	if !v.o.Color || text == "" {
+		return text
+	}
+	return "\x1b[" + color + "m" + text + "\x1b[0m"
+}
+
+// visibleWidth returns the width of s in cells without its colours.
+func visibleWidth(s string) int {
+	width := 0
+	for plain := range spans(s) {
+		width += runewidth.StringWidth(plain)
+	}
+	return width
+}
+
+// fit cuts s to at most cols cells, keeping its colours.
+func fit(s string, cols int) string {
+	if visibleWidth(s) <= cols {
+		return s
+	}
+	var b []byte
+	for plain, escape := range spans(s) {
+		part := runewidth.Truncate(plain, max(cols, 0), "")
+		cols -= runewidth.StringWidth(part)
+		b = append(b, part...)
+		b = append(b, escape...)
+	}
+	return string(b)
+}
