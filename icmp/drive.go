@@ -1,0 +1,288 @@
+package icmp
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"netprobe/probe"
+	"netprobe/rawsock"
+)
+
+// Probe implements probe.Prober. It may be called once, closes the sockets, and
+// returns an error only if a socket failed for good. If ctx ends first, every
+// probe without an outcome becomes Pending.
+func (e *Engine) Probe(ctx context.Context, emit func(probe.Result)) error {
+	time.Sleep(warmUp - time.Since(e.opened))
+	e.begin(emit)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var readers sync.WaitGroup
+	for _, l := range e.lanes {
+		for _, p := range l.ports {
+			readers.Go(func() {
+				if err := e.read(p); err != nil {
+					cancel(err)
+				}
+			})
+		}
+	}
+	e.send(ctx)
+	for _, l := range e.lanes {
+		for _, p := range l.ports {
+			p.Shutdown()
+		}
+	}
+	readers.Wait()
+	err := e.Close()
+	if failed, ok := errors.AsType[*readError](context.Cause(ctx)); ok {
+		return failed
+	}
+	return err
+}
+
+// readError is the cause with which a reader ends the run.
+type readError struct{ error }
+
+func (e *readError) Unwrap() error { return e.error }
+
+// read waits for what comes in through p until Shutdown.
+func (e *Engine) read(p *port) error {
+	for {
+		err := p.Wait()
+		if err == nil {
+			err = e.drain(p)
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			return &readError{err}
+		}
+	}
+}
+
+// drain takes in all that has arrived at p.
+func (e *Engine) drain(p *port) error {
+	p.drain.Lock()
+	defer p.drain.Unlock()
+	return p.Drain(p.visit)
+}
+
+func (e *Engine) begin(emit func(probe.Result)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.emit = emit
+	e.start = time.Now()
+	e.wall.observe(e.start, e.start)
+	e.pacer = probe.NewPacer(e.cfg.Rate)
+	e.sched = probe.NewSchedule(len(e.cfg.Targets))
+	e.rows = make([]row, len(e.cfg.Targets))
+	for i, t := range e.cfg.Targets {
+		e.rows[i].t = t
+		if t.Err == nil {
+			e.sched.Set(i, probe.Phase(i, len(e.rows), e.cfg.Interval, rowGap))
+		}
+	}
+}
+
+// rowGap is how far apart the first probes of few targets are.
+const rowGap = 10 * time.Millisecond
+
+// send is the one goroutine that sends and judges: what is due leaves, what
+// has run out of time is decided, then it sleeps until either is due again.
+func (e *Engine) send(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		wake, sending := e.turn()
+		if sending {
+			e.flush(ctx)
+			continue
+		}
+		if wake == probe.Never && !e.cfg.Await {
+			return
+		}
+		timer.Reset(wake - e.now())
+		select {
+		case <-timer.C:
+		case <-e.kick:
+		case <-ctx.Done():
+		}
+	}
+	e.abandon()
+}
+
+// turn decides what has run out of time and registers what is due. It returns
+// when it wants to be called next, Never if the run is over, and whether
+// packets wait to be flushed.
+func (e *Engine) turn() (wake time.Duration, sending bool) {
+	e.mu.Lock()
+	expiry := e.nextExpiry()
+	late := expiry <= e.now()
+	e.mu.Unlock()
+	if late {
+		// What has arrived by now is not lost, however late we come to look.
+		asked := e.now()
+		e.drainAll()
+		e.mu.Lock()
+		e.expire(asked)
+		e.mu.Unlock()
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	wake, sending = e.collect()
+	return min(wake, e.nextExpiry()), sending
+}
+
+func (e *Engine) drainAll() {
+	for _, l := range e.lanes {
+		for _, p := range l.ports {
+			_ = e.drain(p) // the reader meets the same error and reports it
+		}
+	}
+}
+
+// abandon makes every probe without an outcome Pending: nobody knows.
+func (e *Engine) abandon() {
+	e.drainAll()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, l := range e.lanes {
+		for n := l.gone + 1; n <= l.n; n++ {
+			if f := l.at(n); f != nil && f.open() {
+				e.settle(l, f, probe.Result{Status: probe.Pending, Reason: probe.Canceled})
+			}
+		}
+	}
+}
+
+// batch is what leaves in one system call.
+type batch struct {
+	pkts    []rawsock.Packet
+	flights []uint64 // their numbers
+	bufs    [][]byte
+}
+
+// batchBytes bounds the packets of one batch, batchLen their number.
+const (
+	batchBytes = 256 << 10
+	batchLen   = 64
+)
+
+// collect registers the probes that are due and puts them into the batches of
+// their ports. It returns when the next one is due.
+func (e *Engine) collect() (wake time.Duration, sending bool) {
+	t := time.Now()
+	e.wall.observe(e.start, t)
+	now := t.Sub(e.start)
+	for budget := batchBytes; budget > 0; {
+		i, due := e.sched.Next()
+		if due == probe.Never {
+			return probe.Never, sending
+		}
+		if slot := e.pacer.Next(); slot > due {
+			due = slot
+		}
+		if due > now {
+			return due, sending
+		}
+		n, full := e.launch(i, due, now)
+		if full {
+			// Only the next decision makes room.
+			return e.nextExpiry(), sending
+		}
+		if n > 0 {
+			sending = true
+			budget -= max(n, batchBytes/batchLen)
+		}
+	}
+	return now, sending
+}
+
+// launch makes the next packet of row i, due at due, and returns its size; 0 if
+// the row sends none now. Full says that no more can be in flight.
+func (e *Engine) launch(i int, due, now time.Duration) (n int, full bool) {
+	r := &e.rows[i]
+	size, ok := e.nextSize(r)
+	if !ok {
+		r.done = true
+		e.sched.Set(i, probe.Never)
+		return 0, false
+	}
+	l := e.lanes[rawsock.FamilyOf(r.t.Addr.Addr())]
+	if l == nil || len(l.ports) == 0 {
+		r.seq++
+		e.advance(i, now)
+		e.failWithoutSocket(r, l)
+		return 0, false
+	}
+	f := l.add()
+	if f == nil {
+		return 0, true
+	}
+	r.seq++
+	r.open++
+	r.last = now
+	e.open++
+	f.t, f.seq, f.sent, f.size = r.t, r.seq, now, uint16(size)
+	f.lag = uint32(min((now - due).Microseconds(), 1<<32-1))
+	e.pacer.Take(now)
+	e.advance(i, now)
+	l.enqueue(e, f)
+	return rawsock.EchoHeaderLen + size, false
+}
+
+func (e *Engine) nextSize(r *row) (int, bool) {
+	if r.t.Err != nil || e.cfg.Count > 0 && r.seq >= uint64(e.cfg.Count) {
+		return 0, false
+	}
+	if e.cfg.Sizer != nil {
+		return e.cfg.Sizer.Size(r.t, r.seq+1)
+	}
+	return e.cfg.Size, true
+}
+
+// enqueue builds the packet of f in the batch of its port.
+func (l *lane) enqueue(e *Engine, f *flight) {
+	key, index, seq := l.wire(f.n)
+	p := l.portOf(index)
+	b := &p.batch
+	k := len(b.pkts)
+	if k == len(b.bufs) {
+		b.bufs = append(b.bufs, nil)
+	}
+	size := rawsock.EchoHeaderLen + int(f.size)
+	if cap(b.bufs[k]) < size {
+		b.bufs[k] = make([]byte, size)
+	}
+	msg := b.bufs[k][:size]
+	payload := msg[rawsock.EchoHeaderLen:]
+	copy(payload, e.template(int(f.size)))
+	copy(payload, e.cookies.of(f.n, f.t))
+	rawsock.PutEcho(l.family, msg, l.ids[index], seq)
+	b.pkts = append(b.pkts, rawsock.Packet{To: f.t.Addr.Addr(), Msg: msg, Key: key})
+	b.flights = append(b.flights, f.n)
+}
+
+// portOf returns the port that has the index'th identifier.
+func (l *lane) portOf(index int) *port {
+	if len(l.ports) == 1 {
+		return l.ports[0]
+	}
+	return l.ports[index]
+}
+
+// template returns size octets of the payload pattern.
+func (e *Engine) template(size int) []byte {
+	for i := len(e.pattern); i < size; i++ {
+		b := byte(i)
+		if len(e.cfg.Pattern) > 0 {
+			b = e.cfg.Pattern[i%len(e.cfg.Pattern)]
+		}
+		e.pattern = append(e.pattern, b)
+	}
+	return e.pattern[:size]
+}

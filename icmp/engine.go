@@ -1,0 +1,334 @@
+package icmp
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"netprobe/probe"
+	"netprobe/rawsock"
+)
+
+// conn is what the engine needs of a socket; *rawsock.Conn is the real one.
+type conn interface {
+	IDs() (first, n uint16)
+	KernelClock() bool
+	Send([]rawsock.Packet) (int, error)
+	Wait() error
+	Drain(func(*rawsock.Message)) error
+	Dropped() uint32
+	Shutdown()
+	Close() error
+}
+
+// An Engine sends echo requests to many targets over one socket per family and
+// matches what comes back. It is a probe.Prober that runs once.
+type Engine struct {
+	cfg    Config
+	kind   rawsock.Kind
+	opened time.Time // when the sockets began to ask for timestamps
+
+	// All below is guarded by mu once Probe runs. Results are emitted under it:
+	// that gives them one order, so an outcome never overtakes its interim.
+	mu       sync.Mutex
+	start    time.Time // the run's zero on the monotonic clock
+	rows     []row
+	lanes    map[rawsock.Family]*lane
+	sched    *probe.Schedule
+	pacer    probe.Pacer
+	open     int // probes without an outcome
+	wall     wallWatch
+	cookies  cookies
+	pattern  []byte // payload of the largest probe so far
+	counters Counters
+	emit     func(probe.Result)
+	kick     chan struct{} // tells the sender that the schedule changed
+	closed   bool
+}
+
+// row is the state of one target.
+type row struct {
+	t    *probe.Target
+	seq  uint64        // of the last probe
+	best uint64        // highest sequence number answered
+	open int           // probes without an outcome
+	last time.Duration // when the last probe left
+	done bool          // no more probes
+}
+
+// lane is one family: its sockets and what is in flight on them.
+type lane struct {
+	family rawsock.Family
+	ports  []*port
+	err    error // why the family cannot be used; ports is empty then
+	flights
+}
+
+// port is one socket with the packets about to leave through it.
+type port struct {
+	conn
+	lane  *lane
+	index int // of its first identifier among those of the lane
+	first uint16
+	drain sync.Mutex // Drain calls must not overlap
+	visit func(*rawsock.Message)
+	batch batch
+}
+
+// warmUp is how long the kernel may take to switch receive timestamps on: it
+// patches its own code from a work queue (net_enable_timestamp), and a packet
+// that arrives before has no stamp. 1 to 3 ms were measured.
+const warmUp = 4 * time.Millisecond
+
+// manyIDs is how many identifiers a run takes that may have more than 65,536
+// probes in flight. Others keep to one, so that a flow stays a flow.
+const manyIDs = 16
+
+// Open opens the sockets for families (those of cfg.Targets if none is named).
+// A family that this host lacks is an error only if no other could be opened;
+// its targets then fail with that error. Errors are *rawsock.PermissionError
+// where privileges are missing, else wrap an *os.SyscallError.
+func Open(cfg Config, families ...rawsock.Family) (*Engine, error) {
+	e, err := newEngine(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if len(families) == 0 {
+		families = familiesOf(e.cfg.Targets)
+	}
+	var firstErr error
+	usable := len(families) == 0
+	for _, f := range families {
+		l := &lane{family: f}
+		e.lanes[f] = l
+		if l.err = e.openLane(l); l.err != nil {
+			firstErr = errors.Join(firstErr, l.err)
+			// Permission is a matter of the process, not of the family.
+			if _, ok := errors.AsType[*rawsock.PermissionError](l.err); ok {
+				e.Close()
+				return nil, l.err
+			}
+			continue
+		}
+		usable = true
+	}
+	if !usable {
+		e.Close()
+		return nil, firstErr
+	}
+	return e, nil
+}
+
+func newEngine(cfg Config) (*Engine, error) {
+	cfg.Interval = defaultTo(cfg.Interval, time.Second)
+	cfg.Timeout = defaultTo(cfg.Timeout, time.Second)
+	cookies, err := newCookies()
+	return &Engine{
+		cfg:     cfg,
+		opened:  time.Now(),
+		lanes:   map[rawsock.Family]*lane{},
+		cookies: cookies,
+		kick:    make(chan struct{}, 1),
+	}, err
+}
+
+func defaultTo(d, otherwise time.Duration) time.Duration {
+	if d <= 0 {
+		return otherwise
+	}
+	return d
+}
+
+func familiesOf(targets []*probe.Target) []rawsock.Family {
+	var fs []rawsock.Family
+	for _, f := range []rawsock.Family{rawsock.IPv4, rawsock.IPv6} {
+		for _, t := range targets {
+			if t.Err == nil && rawsock.FamilyOf(t.Addr.Addr()) == f {
+				fs = append(fs, f)
+				break
+			}
+		}
+	}
+	return fs
+}
+
+// openLane opens the sockets of one family: one raw socket with all
+// identifiers, or one datagram socket for each.
+func (e *Engine) openLane(l *lane) error {
+	src := e.cfg.Socket.Source
+	if src.IsValid() && rawsock.FamilyOf(src) != l.family {
+		return fmt.Errorf("icmp: source address %v is not IPv%d", src, l.family)
+	}
+	ids := e.idsNeeded()
+	for len(l.flights.ids) < int(ids) {
+		cfg := e.cfg.Socket
+		cfg.Family, cfg.IDs, cfg.ID = l.family, ids, randomID(ids)
+		cfg.MaxSize = rawsock.EchoHeaderLen + e.maxSize()
+		c, err := openConn(cfg)
+		if err != nil {
+			return err
+		}
+		e.kind = c.Kind()
+		e.addPort(l, c)
+	}
+	return nil
+}
+
+// openConn opens a raw socket for cfg.IDs identifiers if it may, else a
+// datagram socket for one of them. An identifier somebody else has is not worth
+// an error: the kernel then picks one.
+func openConn(cfg rawsock.Config) (*rawsock.Conn, error) {
+	var refused error
+	if cfg.Kind != rawsock.Datagram {
+		raw := cfg
+		raw.Kind = rawsock.Raw
+		c, err := rawsock.Open(raw)
+		if _, denied := errors.AsType[*rawsock.PermissionError](err); !denied || cfg.Kind == rawsock.Raw {
+			return c, err
+		}
+		refused = err
+	}
+	dgram := cfg
+	dgram.Kind, dgram.IDs = rawsock.Datagram, 1
+	c, err := rawsock.Open(dgram)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		dgram.ID = 0
+		c, err = rawsock.Open(dgram)
+	}
+	if perm, ok := errors.AsType[*rawsock.PermissionError](err); ok && refused != nil {
+		return nil, &rawsock.PermissionError{Kind: rawsock.Auto, Err: perm.Err}
+	}
+	return c, err
+}
+
+func (e *Engine) addPort(l *lane, c conn) {
+	first, n := c.IDs()
+	p := &port{conn: c, lane: l, index: len(l.flights.ids), first: first}
+	p.visit = func(m *rawsock.Message) { e.take(p, m) }
+	for i := range n {
+		l.flights.ids = append(l.flights.ids, first+i)
+	}
+	l.ports = append(l.ports, p)
+	e.lanes[l.family] = l
+}
+
+// idsNeeded estimates how many probes can be in flight at once.
+func (e *Engine) idsNeeded() uint16 {
+	rounds := float64(e.cfg.Timeout+e.cfg.Late)/float64(e.cfg.Interval) + 1
+	if e.cfg.Pace == Lockstep {
+		rounds = 1
+	}
+	inFlight := float64(len(e.cfg.Targets)) * rounds
+	if e.cfg.Rate > 0 {
+		inFlight = min(inFlight, e.cfg.Rate*(e.cfg.Timeout+e.cfg.Late).Seconds())
+	}
+	if inFlight > 1<<15 {
+		return manyIDs
+	}
+	return 1
+}
+
+// randomID returns the first of n identifiers, not 0, which means "any".
+func randomID(n uint16) uint16 {
+	var b [2]byte
+	rand.Read(b[:])
+	return max(binary.NativeEndian.Uint16(b[:])&^(n-1), n)
+}
+
+// maxSize is the largest payload this run sends at first.
+func (e *Engine) maxSize() int {
+	if s, ok := e.cfg.Sizer.(interface{ MaxSize() int }); ok {
+		return s.MaxSize()
+	}
+	return e.cfg.Size
+}
+
+// SetTargets replaces Config.Targets before Probe: sockets are opened first,
+// then privileges are dropped, then names are looked up.
+func (e *Engine) SetTargets(targets []*probe.Target) { e.cfg.Targets = targets }
+
+// Retarget continues the row t.ID at t's address from its next probe on. It may
+// be called while Probe runs, but not from within emit.
+func (e *Engine) Retarget(t *probe.Target) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if t.ID >= len(e.rows) {
+		return
+	}
+	r := &e.rows[t.ID]
+	wasDown := r.t.Err != nil
+	r.t = t
+	if wasDown && t.Err == nil && !r.done {
+		e.sched.Set(t.ID, e.now())
+		e.wake()
+	}
+}
+
+// Kind is the socket kind in use.
+func (e *Engine) Kind() rawsock.Kind { return e.kind }
+
+// Clock is the clock its RTTs will have unless a stamp is missing or not believed.
+func (e *Engine) Clock() probe.Clock {
+	for _, l := range e.lanes {
+		for _, p := range l.ports {
+			if p.KernelClock() {
+				return probe.Kernel
+			}
+		}
+	}
+	return probe.User
+}
+
+// Counters may be called while Probe runs.
+func (e *Engine) Counters() Counters {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c := e.counters
+	for _, l := range e.lanes {
+		for _, p := range l.ports {
+			c.Dropped += uint64(p.Dropped())
+		}
+	}
+	return c
+}
+
+// Source returns the address packets to dst will leave from; invalid if there
+// is no route.
+func (e *Engine) Source(dst netip.Addr) netip.Addr {
+	r, err := rawsock.RouteTo(dst, e.cfg.Socket)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return r.Source
+}
+
+// Close closes the sockets. Probe does so itself.
+func (e *Engine) Close() error {
+	if e.closed {
+		return nil
+	}
+	e.closed = true
+	var err error
+	for _, l := range e.lanes {
+		for _, p := range l.ports {
+			err = errors.Join(err, p.Close())
+		}
+	}
+	return err
+}
+
+// now is the time since the start of the run on the monotonic clock.
+func (e *Engine) now() time.Duration { return time.Since(e.start) }
+
+// wake tells the sender to look at the schedule again.
+func (e *Engine) wake() {
+	select {
+	case e.kick <- struct{}{}:
+	default:
+	}
+}

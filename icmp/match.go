@@ -1,0 +1,204 @@
+package icmp
+
+import (
+	"bytes"
+	"net/netip"
+
+	"netprobe/probe"
+	"netprobe/rawsock"
+)
+
+// take matches one message from p with the probe it is about.
+func (e *Engine) take(p *port, m *rawsock.Message) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if m.Event == rawsock.Stamp {
+		if f := p.lane.byWire(m.Key); f != nil && f.state != decided {
+			f.tx = m.Stamp
+		}
+		return
+	}
+	e.wall.observe(e.start, m.Arrived)
+	f := p.lane.onWire(p.index+int(m.ID-p.first), m.Seq)
+	if f == nil {
+		e.counters.Strays++
+		return
+	}
+	switch m.Event {
+	case rawsock.Echo:
+		e.takeEcho(p.lane, f, m)
+	case rawsock.Error:
+		e.takeError(p.lane, f, m)
+	case rawsock.Redirect:
+		e.counters.Redirects++
+	}
+}
+
+// takeEcho judges an echo reply to f. The cookie proves that whoever sent it
+// has seen the request.
+func (e *Engine) takeEcho(l *lane, f *flight, m *rawsock.Message) {
+	flags, proven := e.verify(f, m)
+	target := sameHost(m.From, f.t.Addr.Addr())
+	if !target {
+		flags |= probe.WrongSource
+	}
+	if !proven && !target {
+		e.counters.Strays++
+		return
+	}
+	r := probe.Result{
+		Status: probe.Reply, Reason: probe.EchoReply, Flags: flags,
+		From: m.From, TTL: m.TTL, Type: m.Type, Code: m.Code, Size: m.Size,
+	}
+	if target {
+		r.From = f.t.Addr.Addr()
+	}
+	e.clock(f, m, &r)
+	switch {
+	case !proven && f.open():
+		r.Status, r.Reason = probe.Lost, probe.BadReply
+		l.hold(f, held{r, true})
+	case !proven, f.state == decided, r.RTT > e.cfg.Timeout+e.cfg.Late && f.open():
+		e.counters.Strays++
+	case f.state == answered:
+		r.Flags |= probe.Dup
+		e.emit(e.fill(f, r))
+	default:
+		e.answer(l, f, r)
+	}
+}
+
+// answer decides f by a proven reply.
+func (e *Engine) answer(l *lane, f *flight, r probe.Result) {
+	row := &e.rows[f.t.ID]
+	if f.seq < row.best {
+		r.Flags |= probe.Reordered
+	}
+	row.best = max(row.best, f.seq)
+	if r.RTT > e.cfg.Timeout {
+		r.Status = probe.Late
+	}
+	e.settle(l, f, r)
+}
+
+// verify compares the payload of an echo reply with what f carried. Proven
+// says that its cookie is there; a payload too short for one is compared whole.
+func (e *Engine) verify(f *flight, m *rawsock.Message) (flags probe.Flags, proven bool) {
+	size := int(f.size)
+	cookie := e.cookies.of(f.n, f.t)
+	cookie = cookie[:min(size, len(cookie))]
+	proven = bytes.HasPrefix(m.Payload, cookie)
+	if m.BadSum {
+		flags |= probe.Corrupt
+	}
+	if len(m.Payload) < size {
+		flags |= probe.Truncated
+	}
+	if !proven {
+		if len(m.Payload) >= len(cookie) {
+			flags |= probe.Corrupt
+		}
+		return flags, false
+	}
+	rest := m.Payload[len(cookie):]
+	if len(m.Payload) > size || !bytes.HasPrefix(e.template(size)[len(cookie):], rest) {
+		flags |= probe.Corrupt
+	}
+	return flags, true
+}
+
+// takeError judges an ICMP error about f. Its quote must be of a packet to the
+// target, and carry the cookie if it is long enough to. One that is too short
+// is held: a real answer in time beats it.
+func (e *Engine) takeError(l *lane, f *flight, m *rawsock.Message) {
+	if !f.open() || !sameHost(m.Dst, f.t.Addr.Addr()) {
+		e.counters.Strays++
+		return
+	}
+	proven := f.size >= cookieLen && len(m.Payload) >= cookieLen
+	if proven && !bytes.HasPrefix(m.Payload, e.cookies.of(f.n, f.t)) {
+		e.counters.Strays++
+		return
+	}
+	r := probe.Result{From: m.From, TTL: m.TTL, Type: m.Type, Code: m.Code, Size: m.Size, MTU: m.MTU}
+	var ok bool
+	if r.Status, r.Reason, ok = verdict(l.family, m.Type, m.Code); !ok {
+		return
+	}
+	e.clock(f, m, &r)
+	if !proven {
+		l.hold(f, held{Result: r})
+		return
+	}
+	e.settle(l, f, r)
+}
+
+// clock sets how long the answer m to f took.
+func (e *Engine) clock(f *flight, m *rawsock.Message, r *probe.Result) {
+	r.RTT, r.Clock, r.Host = e.rtt(f, m.Stamp, m.Arrived)
+}
+
+// sameHost compares addresses as the wire has them: without zone.
+func sameHost(a, b netip.Addr) bool { return a.WithZone("") == b.WithZone("") }
+
+// verdict says what an ICMP error means (RFC 792, RFC 1122 section 3.2.2.1, RFC
+// 1812 section 5.2.7.1; RFC 4443). It is not ok for a type that is no verdict.
+func verdict(f rawsock.Family, typ, code uint8) (probe.Status, probe.Reason, bool) {
+	table := errors4
+	if f == rawsock.IPv6 {
+		table = errors6
+	}
+	v, ok := table[typ]
+	if !ok {
+		return 0, 0, false
+	}
+	if int(code) < len(v.reasons) {
+		return v.status, v.reasons[code], true
+	}
+	return v.status, probe.ReasonOther, true
+}
+
+// errorType is the meaning of one ICMP error type, with its codes' reasons.
+type errorType struct {
+	status  probe.Status
+	reasons []probe.Reason
+}
+
+var errors4 = map[uint8]errorType{
+	3: {probe.Unreachable, []probe.Reason{
+		0:  probe.NetUnreachable,
+		1:  probe.HostUnreachable,
+		2:  probe.ProtoUnreachable,
+		3:  probe.PortUnreachable,
+		4:  probe.FragNeeded,
+		5:  probe.ReasonOther,     // source route failed
+		6:  probe.NetUnreachable,  // destination network unknown
+		7:  probe.HostUnreachable, // destination host unknown
+		8:  probe.ReasonOther,     // source host isolated
+		9:  probe.NetProhibited,
+		10: probe.HostProhibited,
+		11: probe.NetUnreachable,  // for this type of service
+		12: probe.HostUnreachable, // for this type of service
+		13: probe.AdminProhibited,
+		14: probe.HostProhibited,  // host precedence violation
+		15: probe.AdminProhibited, // precedence cutoff
+	}},
+	11: {probe.Expired, []probe.Reason{probe.TTLExceeded, probe.ReassemblyExceeded}},
+	12: {probe.Unreachable, []probe.Reason{probe.ParameterProblem, probe.ParameterProblem, probe.ParameterProblem}},
+}
+
+var errors6 = map[uint8]errorType{
+	1: {probe.Unreachable, []probe.Reason{
+		0: probe.NetUnreachable, // no route to destination
+		1: probe.AdminProhibited,
+		2: probe.NetUnreachable,  // beyond scope of source address
+		3: probe.HostUnreachable, // address unreachable
+		4: probe.PortUnreachable,
+		5: probe.AdminProhibited, // source address failed ingress/egress policy
+		6: probe.NetProhibited,   // reject route to destination
+		7: probe.ReasonOther,     // error in source routing header
+	}},
+	2: {probe.Unreachable, []probe.Reason{probe.PacketTooBig}},
+	3: {probe.Expired, []probe.Reason{probe.TTLExceeded, probe.ReassemblyExceeded}},
+	4: {probe.Unreachable, []probe.Reason{probe.ParameterProblem, probe.ParameterProblem, probe.ParameterProblem}},
+}

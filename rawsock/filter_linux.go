@@ -1,0 +1,71 @@
+package rawsock
+
+import (
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// filter keeps other people's ICMP out of a raw socket, which otherwise sees
+// every ICMP packet of the host: only echo replies with one of our identifiers
+// wake us, and on IPv4 redirects about our packets. Errors come through the
+// error queue, which no filter touches.
+func (c *Conn) filter() error {
+	if c.family == IPv6 {
+		// A set bit blocks its type (RFC 3542, section 3.2).
+		var f unix.ICMPv6Filter
+		for i := range f.Data {
+			f.Data[i] = ^uint32(0)
+		}
+		f.Data[typeEchoReply6>>5] &^= 1 << (typeEchoReply6 & 31)
+		if err := unix.SetsockoptICMPv6Filter(c.fd, unix.SOL_ICMPV6, unix.ICMPV6_FILTER, &f); err != nil {
+			return opError("setsockopt ICMP6_FILTER", err)
+		}
+	}
+	raw, err := bpf.Assemble(filterProgram(c.family, c.id, c.ids))
+	if err != nil {
+		return opError("assemble filter", err)
+	}
+	prog := make([]unix.SockFilter, len(raw))
+	for i, r := range raw {
+		prog[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
+	}
+	err = unix.SetsockoptSockFprog(c.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+		&unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]})
+	return opError("setsockopt SO_ATTACH_FILTER", err)
+}
+
+// filterProgram is classic BPF over what a raw socket hands over: the whole
+// packet for IPv4, the ICMPv6 message for IPv6.
+func filterProgram(f Family, id, ids uint16) []bpf.Instruction {
+	block := uint32(^(ids - 1))
+	// The last four instructions of both: is the identifier in A one of ours?
+	ours := []bpf.Instruction{
+		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: block},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(id), SkipFalse: 1},
+		bpf.RetConstant{Val: 1<<18 - 1},
+		bpf.RetConstant{Val: 0},
+	}
+	if f == IPv6 {
+		return append([]bpf.Instruction{
+			bpf.LoadAbsolute{Off: 0, Size: 1},
+			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: typeEchoReply6, SkipTrue: 4},
+			bpf.LoadAbsolute{Off: 4, Size: 2},
+		}, ours...)
+	}
+	return append([]bpf.Instruction{
+		bpf.LoadMemShift{Off: 0},          // X = length of the IP header
+		bpf.LoadIndirect{Off: 0, Size: 1}, // type
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: typeEchoReply4, SkipTrue: 9},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: typeRedirect4, SkipTrue: 12},
+		// A redirect: X moves on by 8 and by the length of the quoted IP header.
+		bpf.LoadIndirect{Off: 8 + 9, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: protoICMP4, SkipTrue: 10},
+		bpf.LoadIndirect{Off: 8, Size: 1},
+		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xf},
+		bpf.ALUOpConstant{Op: bpf.ALUOpShiftLeft, Val: 2},
+		bpf.ALUOpX{Op: bpf.ALUOpAdd},
+		bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: 8},
+		bpf.TAX{},
+		bpf.LoadIndirect{Off: 4, Size: 2}, // identifier
+	}, ours...)
+}

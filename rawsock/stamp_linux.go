@@ -1,0 +1,61 @@
+package rawsock
+
+import (
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// stampFlags are the timestamps to ask for (Documentation/networking/
+// timestamping.rst): software ones of the arrival and, if tx, of the departure,
+// the latter without the packet (TSONLY) and numbered (OPT_ID).
+func stampFlags(tx bool) int {
+	f := unix.SOF_TIMESTAMPING_RX_SOFTWARE | unix.SOF_TIMESTAMPING_SOFTWARE
+	if tx {
+		f |= unix.SOF_TIMESTAMPING_TX_SOFTWARE | unix.SOF_TIMESTAMPING_OPT_ID |
+			unix.SOF_TIMESTAMPING_OPT_TSONLY | unix.SOF_TIMESTAMPING_OPT_CMSG
+	}
+	return f
+}
+
+func (c *Conn) stamp(flags int) error {
+	return opError("setsockopt SO_TIMESTAMPING",
+		unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, flags))
+}
+
+// restartStamps sets the kernel's OPT_ID counter back to 0: it restarts when
+// OPT_ID is switched on anew. After a failed send nobody knows whether the
+// counter moved: that differs by kernel and by where the packet died.
+func (c *Conn) restartStamps() {
+	_ = c.stamp(stampFlags(true) &^ unix.SOF_TIMESTAMPING_OPT_ID)
+	_ = c.stamp(stampFlags(true))
+	c.out.next = 0
+}
+
+// keyedStamps reports whether a packet can carry its own OPT_ID in a control
+// message (SCM_TS_OPT_ID, Linux 6.13). Before that the kernel counts packets.
+var keyedStamps = sync.OnceValue(func() bool {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return false
+	}
+	return atLeast(unix.ByteSliceToString(u.Release[:]), 6, 13)
+})
+
+// atLeast reports whether a kernel release such as "6.1.0-13-amd64" is at
+// least major.minor.
+func atLeast(release string, major, minor int) bool {
+	a, rest, _ := strings.Cut(release, ".")
+	b := rest
+	if i := strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' }); i >= 0 {
+		b = rest[:i]
+	}
+	x, err := strconv.Atoi(a)
+	if err != nil {
+		return false
+	}
+	y, err := strconv.Atoi(b)
+	return err == nil && (x > major || x == major && y >= minor)
+}
