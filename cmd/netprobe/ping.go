@@ -1,0 +1,159 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"netprobe/icmp"
+	"netprobe/output"
+	"netprobe/probe"
+	"netprobe/rawsock"
+)
+
+func newPing(args []string) *cobra.Command {
+	f := &pingFlags{}
+	cmd := &cobra.Command{
+		Use:   "ping [flags] HOST...",
+		Short: "ICMP echo to any number of hosts at once",
+		Long: "A HOST is a name or an address. Lines for one target are those of ping; more\n" +
+			"targets make a table. Exit code: 0 all answered, 1 some did not, 2 usage,\n" +
+			"3 could not test.",
+		Example: "  netprobe ping 192.0.2.1                              until Ctrl-C\n" +
+			"  netprobe ping -c 10 -i 0.2 www.example.com           ten probes in two seconds\n" +
+			"  netprobe ping -c 5 192.0.2.1 2001:db8::1             side by side\n" +
+			"  netprobe ping --until up -w 5m 192.0.2.1             wait for a host to come back\n" +
+			"  netprobe ping -c 100 --fail-if 'loss>2%,p95>40ms' 192.0.2.1\n" +
+			"  netprobe ping --mtu 198.51.100.7                     largest packet that passes whole\n" +
+			"  netprobe ping --json -c 3 192.0.2.1 | jq .rtt_ms",
+		RunE: func(cmd *cobra.Command, hosts []string) error {
+			s, err := f.session(cmd, hosts)
+			if err != nil {
+				return err
+			}
+			s.args = args
+			return s.run(cmd.Context())
+		},
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	f.define(cmd)
+	return cmd
+}
+
+// session checks the flags and hosts of a command line and returns its run.
+func (f *pingFlags) session(cmd *cobra.Command, args []string) (*session, error) {
+	if err := f.check(cmd.Flags()); err != nil {
+		return nil, err
+	}
+	hosts, err := f.parseHosts(cmd, args)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.checkSize(hosts); err != nil {
+		return nil, err
+	}
+	s := newSession(cmd, &f.runFlags, hosts)
+	s.size = f.size
+	s.brief = f.flood
+	s.open = func() (engine, error) { return f.open(hosts) }
+	return s, nil
+}
+
+// open opens the sockets that hosts may need.
+func (f *pingFlags) open(hosts []probe.Host) (engine, error) {
+	e, err := icmp.Open(f.config(), f.families(hosts)...)
+	if err != nil {
+		return nil, openFailure(err, &f.runFlags)
+	}
+	return &pinger{Engine: e, chosen: f.iface != "" || f.source.IsValid()}, nil
+}
+
+// families are those of the addresses among hosts, and for names those that
+// they are looked up in.
+func (f *pingFlags) families(hosts []probe.Host) []rawsock.Family {
+	var v4, v6 bool
+	for _, h := range hosts {
+		v4 = v4 || h.Addr.Is4() || !h.Addr.IsValid() && f.network() != "ip6"
+		v6 = v6 || h.Addr.Is6() || !h.Addr.IsValid() && f.network() != "ip4"
+	}
+	var families []rawsock.Family
+	if v4 {
+		families = append(families, rawsock.IPv4)
+	}
+	if v6 {
+		families = append(families, rawsock.IPv6)
+	}
+	return families
+}
+
+// config is what the flags say to the echo engine.
+func (f *pingFlags) config() icmp.Config {
+	c := icmp.Config{
+		Count: f.count, Interval: f.interval, Timeout: f.timeout, Late: f.late, Rate: f.rate,
+		Size: f.size, Pattern: f.pattern,
+		Socket: rawsock.Config{
+			Kind: socketKinds[f.socket], Source: f.source, Interface: f.iface, Mark: f.mark,
+			TTL: f.ttl, TOS: f.tos, PMTU: pmtuModes[f.pmtu],
+		},
+	}
+	if !privileged() {
+		c.MinGap = minInterval
+	}
+	switch {
+	case f.flood:
+		c.Pace = icmp.Flood
+	case f.adaptive:
+		c.Pace = icmp.Adaptive
+	case f.mtu:
+		c.Pace, c.Sizer, c.Socket.PMTU = icmp.Lockstep, icmp.NewMTUSearch(nil), rawsock.PMTUProbe
+	}
+	if f.sweep != (sweepRange{}) {
+		c.Sizer = icmp.NewSweep(f.sweep.first, f.sweep.last, f.sweep.step)
+	}
+	return c
+}
+
+// pinger is the echo engine as a session sees it.
+type pinger struct {
+	*icmp.Engine
+	chosen  bool // an interface or source address was asked for
+	targets []*probe.Target
+}
+
+func (p *pinger) SetTargets(targets []*probe.Target) {
+	p.targets = targets
+	p.Engine.SetTargets(targets)
+}
+
+func (p *pinger) Describe(h *output.Header) {
+	h.Socket, h.Clock = p.Kind().String(), p.Clock()
+	if !p.chosen {
+		return
+	}
+	for _, t := range p.targets {
+		if src := p.Source(t.Addr.Addr()); t.Err == nil && src.IsValid() {
+			h.Source = src.String()
+			return
+		}
+	}
+}
+
+func (p *pinger) Doubts() []string {
+	c := p.Counters()
+	if c.Dropped == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("the kernel dropped %d incoming messages before we could read them: some losses may be ours", c.Dropped)}
+}
+
+func (p *pinger) Log(log *slog.Logger) {
+	c := p.Counters()
+	log.Info("socket", "kind", p.Kind(), "clock", p.Clock())
+	log.Info("counters", "sent", c.Sent, "retried", c.Retried, "strays", c.Strays, "redirects", c.Redirects,
+		"dropped", c.Dropped, "user_clock", c.UserClock)
+}
+
+// minInterval is how closely an ordinary user may send to one target: ping's limit.
+const minInterval = 2 * time.Millisecond

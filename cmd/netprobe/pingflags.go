@@ -1,0 +1,120 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"netprobe/probe"
+	"netprobe/rawsock"
+)
+
+// Echo payloads end where the length field of the packet does: 65535 bytes of
+// packet for IPv4 (RFC 791, with its header of 20), of payload for IPv6 (RFC
+// 8200), each less the 8 of the ICMP header.
+const (
+	maxPayload4 = 65535 - 20 - 8
+	maxPayload  = 65535 - 8
+)
+
+// pingFlags are the flags of ping.
+type pingFlags struct {
+	runFlags
+
+	adaptive, flood bool
+
+	ttl, tos int // 0 for the system's
+	size     int
+	pattern  []byte
+	pmtu     string
+	sweep    sweepRange
+	mtu      bool
+	socket   string
+}
+
+var (
+	socketKinds = map[string]rawsock.Kind{"auto": rawsock.Auto, "raw": rawsock.Raw, "dgram": rawsock.Datagram}
+	pmtuModes   = map[string]rawsock.PMTUMode{
+		"": rawsock.PMTUDefault, "do": rawsock.PMTUDo, "want": rawsock.PMTUWant, "dont": rawsock.PMTUDont, "probe": rawsock.PMTUProbe,
+	}
+	pmtuWords = []string{"do", "want", "dont", "probe"}
+)
+
+// define gives cmd its flags.
+func (f *pingFlags) define(cmd *cobra.Command) {
+	var g flagGroups
+	pace := g.add("How many and how often")
+	f.runFlags.pace(pace)
+	onOff(pace, &f.adaptive, "adaptive", "A", "send the next probe as soon as the last one is answered")
+	onOff(pace, &f.flood, "flood", "f", "as -A, and wait at most 10ms for an answer before the next (privileged)")
+	f.runFlags.path(g.add("Where to and by which way"))
+	f.packet(g.add("The packet"))
+	f.runFlags.show(g.add("Output"))
+	f.runFlags.expect(g.add("For scripts"))
+	g.attach(cmd)
+	completeFlags(cmd)
+}
+
+func (f *pingFlags) packet(fs *pflag.FlagSet) {
+	f.size, f.socket = 56, "auto"
+	fs.VarP(intValue{&f.ttl, 1, 255}, "ttl", "t", "TTL or hop limit")
+	hideZero(fs, "ttl")
+	fs.VarP(intValue{&f.tos, 0, 255}, "tos", "Q", "TOS or traffic class octet, also as 0x..")
+	hideZero(fs, "tos")
+	fs.Var(dscpValue{&f.tos}, "dscp", "the same by the name of its codepoint, as in ef or af41")
+	fs.VarP(intValue{&f.size, 0, maxPayload}, "size", "s", "payload bytes")
+	fs.Var(patternValue{&f.pattern}, "pattern", "fill the payload with these bytes, up to 16")
+	fs.VarP(wordValue{&f.pmtu, pmtuWords}, "pmtudisc", "M", "path-MTU discovery: `MODE` do (never fragment), want, dont or probe")
+	fs.Var(sweepValue{&f.sweep}, "sweep-sizes", "one probe of each payload size from `A-B[/STEP]`")
+	onOff(fs, &f.mtu, "mtu", "", "find the largest packet that passes unfragmented, and who said so")
+	fs.Var(wordValue{&f.socket, []string{"auto", "raw", "dgram"}}, "socket", "kind of ICMP socket: auto, raw (privileged) or dgram")
+}
+
+var pingConflicts = []conflict{
+	{"adaptive", "flood", "-f is -A without waiting for answers"},
+	{"flood", "interval", "-f sends as fast as answers come, and at least 100 a second; -A takes an interval"},
+	{"tos", "dscp", "the codepoint is the upper six bits of the TOS octet"},
+	{"size", "sweep-sizes", "--sweep-sizes chooses the sizes"},
+	{"mtu", "size", "--mtu chooses the sizes"},
+	{"mtu", "sweep-sizes", "--mtu chooses the sizes"},
+	{"mtu", "pmtudisc", "--mtu always probes with DF set"},
+	{"mtu", "flood", "--mtu waits for each answer"},
+	{"mtu", "adaptive", "--mtu waits for each answer"},
+	{"mtu", "interval", "--mtu waits for each answer; how long is -W"},
+	{"mtu", "count", "--mtu stops by itself when it knows"},
+}
+
+// check finishes the flags after parsing.
+func (f *pingFlags) check(fs *pflag.FlagSet) error {
+	if err := checkConflicts(fs, pingConflicts); err != nil {
+		return err
+	}
+	if err := f.runFlags.check(fs); err != nil {
+		return err
+	}
+	if !privileged() {
+		const asRoot = "only root floods; as an ordinary user, -A sends as fast as answers come, at most every 2ms"
+		switch {
+		case f.flood:
+			return usage(asRoot, "--flood needs privileges")
+		case f.interval < minInterval:
+			return usage("an ordinary user may send every 2ms at most; root has no limit", "--interval %v needs privileges", f.interval)
+		}
+	}
+	if f.sweep != (sweepRange{}) && f.count == 0 {
+		f.count = f.sweep.count()
+	}
+	return nil
+}
+
+// checkSize holds sizes against what an IPv4 packet can carry, where it is
+// known that there will be one.
+func (f *pingFlags) checkSize(hosts []probe.Host) error {
+	v4 := f.network() == "ip4"
+	for _, h := range hosts {
+		v4 = v4 || h.Addr.Is4()
+	}
+	if largest := max(f.size, f.sweep.last); v4 && largest > maxPayload4 {
+		return usage("an IPv4 packet carries an echo payload of 0 to 65507 bytes", "%d bytes do not fit into an IPv4 packet", largest)
+	}
+	return nil
+}

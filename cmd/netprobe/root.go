@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"netprobe/internal/spell"
+)
+
+// run is the whole program: it returns the exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := newRoot(args)
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	return conclude(stderr, root.ExecuteContext(ctx))
+}
+
+func newRoot(args []string) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "netprobe VERB ...",
+		Short: "is it reachable, how well, and if not, where does it break?",
+		Example: "  netprobe ping 192.0.2.1                 until Ctrl-C\n" +
+			"  netprobe ping -c 4 -o table HOST HOST   several hosts side by side\n" +
+			"  netprobe help ping                      every flag",
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownVerb(cmd, args[0])
+			}
+			printHelp(cmd, cmd.ErrOrStderr())
+			return status(exitUsage)
+		},
+	}
+	root.SetVersionTemplate("netprobe {{.Version}}\n")
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { printHelp(cmd, cmd.OutOrStdout()) })
+	root.SetHelpCommand(newHelp())
+	root.Flags().Bool("version", false, "") // else cobra defines -v, which means verbose
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(newPing(args), newVersion(), newCompletion())
+	return root
+}
+
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:               "help [VERB]",
+		Short:             "explain a verb and its flags",
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil || about == cmd.Root() && len(rest) > 0 {
+				return unknownVerb(cmd.Root(), rest[0])
+			}
+			printHelp(about, cmd.OutOrStdout())
+			return nil
+		},
+	}
+}
+
+// unknownVerb says what a first word that is no verb may have meant. It is
+// never looked up as a name: a bare host is reserved.
+func unknownVerb(root *cobra.Command, word string) error {
+	var verbs []string
+	for _, c := range root.Commands() {
+		if !c.Hidden {
+			verbs = append(verbs, c.Name())
+		}
+	}
+	f := usage("", "%q is not a verb", word)
+	if near := spell.Nearest(word, verbs); near != "" {
+		f.hints = append(f.hints, fmt.Sprintf("did you mean netprobe %s?", near))
+	} else if host, err := parseHost(word); err == nil {
+		f.hints = append(f.hints, "to ping it: netprobe ping "+host.Name)
+	}
+	f.hints = append(f.hints, "verbs: "+strings.Join(verbs, ", "))
+	return f
+}
+
+// habits are letters that ping has and we spell differently.
+var habits = map[string]string{
+	"O": "always on: probes without an answer are shown unless -q",
+	"m": "the fwmark is --mark",
+	"p": "the payload pattern is --pattern",
+	"V": "the version is netprobe version",
+}
+
+// flagError turns what pflag says into a line and a hint.
+func flagError(cmd *cobra.Command, err error) error {
+	seeHelp := "see " + strings.TrimSpace("netprobe help "+strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" "))
+	if cmd == cmd.Root() {
+		seeHelp = "a verb comes first, as in netprobe ping -c 4 192.0.2.1"
+	}
+	if e, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		return unknownFlag(cmd, e, seeHelp)
+	}
+	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		return usage(e.Unwrap().Error(), "invalid value %q for --%s", e.GetValue(), e.GetFlag().Name)
+	}
+	if e, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
+		name, what := pflag.UnquoteUsage(e.GetFlag())
+		return usage(fmt.Sprintf("--%s %s: %s", e.GetFlag().Name, name, what), "--%s needs a value", e.GetFlag().Name)
+	}
+	if e, ok := errors.AsType[*pflag.InvalidSyntaxError](err); ok {
+		return usage(seeHelp, "bad flag %q", e.GetSpecifiedFlag())
+	}
+	return usage(seeHelp, "%q", err.Error())
+}
+
+func unknownFlag(cmd *cobra.Command, e *pflag.NotExistError, seeHelp string) error {
+	name := e.GetSpecifiedName()
+	if e.GetSpecifiedShortnames() != "" {
+		hint := habits[name]
+		if hint == "" || cmd == cmd.Root() {
+			hint = seeHelp
+		}
+		return usage(hint, "unknown flag %q", "-"+name)
+	}
+	var known []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	if near := spell.Nearest(name, known); near != "" {
+		seeHelp = fmt.Sprintf("did you mean --%s?", near)
+	}
+	return usage(seeHelp, "unknown flag %q", "--"+name)
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+
+	"netprobe/output"
+	"netprobe/probe"
+)
+
+// flushLimit is how long the end of a run waits for whoever reads stdout.
+const flushLimit = 5 * time.Second
+
+// outlets are where a run writes: stdout, and the file of --out if there is one.
+type outlets struct {
+	stdout *output.Writer
+	file   *output.File // nil without --out
+	path   string
+	tty    *os.File // stdout if that is a terminal
+}
+
+// openOutlets opens what the flags ask for. stop is called as soon as stdout
+// fails, which Report would only notice at the next line but one.
+func openOutlets(f *runFlags, stdout io.Writer, stop context.CancelCauseFunc) (*outlets, error) {
+	o := &outlets{stdout: output.NewWriter(&watchedWriter{stdout, stop}), path: f.out}
+	if file, ok := stdout.(*os.File); ok && term.IsTerminal(int(file.Fd())) && os.Getenv("TERM") != "dumb" {
+		o.tty = file
+	}
+	if f.out == "" {
+		return o, nil
+	}
+	var err error
+	if o.file, err = output.OpenFile(f.out); err != nil {
+		return nil, fmt.Errorf("cannot write records: %w", err)
+	}
+	return o, nil
+}
+
+// views returns what shows a run of that many targets.
+func (o *outlets) views(f *runFlags, quiet bool, targets int) ([]output.View, error) {
+	format := f.format
+	if format == "" {
+		format = "table"
+		if targets == 1 {
+			format = "plain"
+		}
+	}
+	options := output.Options{Quiet: quiet, Timestamps: f.stamps}
+	if o.tty != nil {
+		options.Terminal = true
+		options.Color = os.Getenv("NO_COLOR") == ""
+		options.Size = o.size
+	}
+	view, err := output.NewView(format, o.stdout, options)
+	if err != nil || o.file == nil {
+		return []output.View{view}, err
+	}
+	records, err := output.NewView("json", o.file, output.Options{Quiet: f.quiet})
+	return []output.View{view, records}, err
+}
+
+func (o *outlets) size() (cols, rows int) {
+	cols, rows, err := term.GetSize(int(o.tty.Fd()))
+	if err != nil {
+		return 80, 24
+	}
+	return cols, rows
+}
+
+// close writes what is left and tells people on stderr what was lost. It
+// returns the error of stdout, if that is not just a reader who left.
+func (o *outlets) close(log *slog.Logger, stderr io.Writer) error {
+	err := o.stdout.Close(flushLimit)
+	if o.file != nil {
+		if err := o.file.Close(); err != nil {
+			fmt.Fprintf(stderr, "netprobe: records are missing in %q: %v\n", o.path, err)
+		}
+		if n := o.file.Dropped(); n > 0 {
+			log.Warn("records not written", "file", o.path, "dropped", n)
+		}
+	}
+	if isClosedPipe(err) {
+		return nil
+	}
+	if n := o.stdout.Dropped(); n > 0 {
+		fmt.Fprintf(stderr, "netprobe: %d lines of output were dropped: stdout was not read\n", n)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil
+	}
+	return outputError(err)
+}
+
+// outputError says that stdout failed. A reader who left early is no error.
+func outputError(err error) error {
+	if err == nil || isClosedPipe(err) {
+		return nil
+	}
+	return untested(fmt.Errorf("cannot write output: %w", err))
+}
+
+// watchedWriter tells at once when a write fails, not at the write after that.
+type watchedWriter struct {
+	io.Writer
+	stop context.CancelCauseFunc
+}
+
+func (w *watchedWriter) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if err != nil {
+		w.stop(&probe.SinkError{Err: err})
+	}
+	return n, err
+}
