@@ -51,9 +51,6 @@ type End struct {
 	Notes     []string // lines for people, such as the conditions that fired
 }
 
-// stoppedBy lists the values of End.StoppedBy.
-var stoppedBy = []string{"done", "deadline", "signal", "until", "output"}
-
 // Options say how a View should look. The zero value is right for a file.
 type Options struct {
 	Quiet      bool // summary only

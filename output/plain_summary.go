@@ -110,8 +110,8 @@ func appendOwnLine(b []byte, s *stats.Summary) []byte {
 	return b
 }
 
-// outageText says how long and when: "2.40 s (3 probes from 2024-05-01 12:00:01
-// to 12:00:04)", in local time.
+// outageText says how long and when, in local time: "2.40 s (3 probes from
+// 2024-05-01 12:00:01 to 12:00:04)". One not over has no length yet.
 func outageText(o *stats.Outage) string {
 	const clock = "15:04:05"
 	probes := strconv.FormatUint(o.Probes, 10) + " probes"
@@ -121,10 +121,10 @@ func outageText(o *stats.Outage) string {
 	from, to := o.From.Local(), o.To.Local()
 	since := from.Format(time.DateOnly + " " + clock)
 	if o.Ongoing {
-		return FormatDuration(o.Length) + " (" + probes + " since " + since + ", not over)"
+		return probes + " (since " + since + ", not over)"
 	}
 	until := to.Format(clock)
-	if from.YearDay() != to.YearDay() || from.Year() != to.Year() {
+	if from.Format(time.DateOnly) != to.Format(time.DateOnly) {
 		until = to.Format(time.DateOnly + " " + clock)
 	}
 	return FormatDuration(o.Length) + " (" + probes + " from " + since + " to " + until + ")"

@@ -23,6 +23,7 @@ type table struct {
 	set    *stats.Set
 	states []rowState // by target ID
 	drawn  []int      // widths of the lines on the screen that the next frame replaces
+	news   bool       // a line was printed before the table
 	buf    []byte
 }
 
@@ -130,7 +131,7 @@ func (v *table) announce(s *rowState, t *stats.Target) error {
 	default:
 		b = append(b, " could not test ("+s.reason.String()+")"...)
 	}
-	v.buf = append(b, '\n')
+	v.buf, v.news = append(b, '\n'), true
 	_, err := v.w.Write(v.buf)
 	return err
 }
@@ -206,8 +207,12 @@ func (v *table) inTrouble(id int) bool {
 
 // title returns "netprobe ping: 12 targets, 10 up, 2 down, 1 min 5 s".
 func (v *table) title(now time.Time) string {
-	b := fmt.Appendf(nil, "netprobe %s: %d targets", v.h.Verb, len(v.states))
-	b = append(b, v.tally(nil)...)
+	plural := "s"
+	if len(v.states) == 1 {
+		plural = ""
+	}
+	b := fmt.Appendf(nil, "netprobe %s: %d target%s", v.h.Verb, len(v.states), plural)
+	b = v.appendTally(b, nil)
 	elapsed := max(now.Sub(v.h.Start), 0).Truncate(time.Second)
 	b = append(b, ", "...)
 	b = append(b, wholeSeconds(elapsed)...)
@@ -221,8 +226,8 @@ func wholeSeconds(d time.Duration) string {
 	return FormatDuration(d)
 }
 
-// tally returns ", 10 up, 2 down" for all rows but those in skip.
-func (v *table) tally(skip map[int]bool) string {
+// appendTally appends ", 10 up, 2 down" for all rows but those in skip.
+func (v *table) appendTally(b []byte, skip map[int]bool) []byte {
 	var n [untested + 1]int
 	for i := range v.states {
 		if skip[i] {
@@ -234,16 +239,15 @@ func (v *table) tally(skip map[int]bool) string {
 		}
 		n[c]++
 	}
-	text := ""
 	for _, p := range []struct {
 		n    int
 		word string
 	}{{n[up] + n[tardy], "up"}, {n[down], "down"}, {n[untested], "not tested"}} {
 		if p.n > 0 {
-			text += fmt.Sprintf(", %d %s", p.n, p.word)
+			b = fmt.Appendf(b, ", %d %s", p.n, p.word)
 		}
 	}
-	return text
+	return b
 }
 
 // more returns the line about the n rows that did not fit.
@@ -252,7 +256,7 @@ func (v *table) more(shown []int, n int) string {
 	for _, id := range shown {
 		skip[id] = true
 	}
-	return v.paint(dim, fmt.Sprintf("and %d more%s", n, v.tally(skip)))
+	return v.paint(dim, string(v.appendTally(fmt.Appendf(nil, "and %d more", n), skip)))
 }
 
 // replace appends to v.buf what turns the lines on the screen into lines. None
@@ -292,6 +296,9 @@ func (v *table) End(e *End) error {
 		v.replace(lines, cols)
 		b = append(v.buf, showCursor...)
 	} else {
+		if v.news {
+			b = append(b, '\n')
+		}
 		for _, l := range lines {
 			b = append(append(b, l...), '\n')
 		}
@@ -302,23 +309,33 @@ func (v *table) End(e *End) error {
 	return err
 }
 
-// appendRemarks appends what a row has no column for.
+// appendRemarks appends what a row has no column for, set apart.
 func (v *table) appendRemarks(b []byte) []byte {
+	start := len(b)
 	for _, t := range v.set.Rows() {
 		s := t.Summary()
 		if s.Error != nil {
-			b = appendEscaped(b, t.Name)
-			b = append(b, ": could not test: "...)
+			b = appendSubject(b, t.Name, len(b) == start)
+			b = append(b, "could not test: "...)
 			b = appendEscaped(b, s.Error.Error())
 			b = append(b, '\n')
 		}
 		if s.PathMTU != nil {
-			b = appendEscaped(b, t.Name)
-			b = append(b, ": "...)
+			b = appendSubject(b, t.Name, len(b) == start)
 			b = appendPathMTU(b, s.PathMTU)
 		}
 	}
 	return b
+}
+
+// appendSubject starts a line about the target name, the first one behind an
+// empty line.
+func appendSubject(b []byte, name string, first bool) []byte {
+	if first {
+		b = append(b, '\n')
+	}
+	b = appendEscaped(b, name)
+	return append(b, ": "...)
 }
 
 // ANSI colours (ECMA-48, SGR).
@@ -332,7 +349,7 @@ const (
 
 // paint returns text in the given colour, if colours are wanted.
 func (v *table) paint(color, text string) string {
-	if !v.o.Color || text == "" {
+	if !v.o.Color || color == "" {
 		return text
 	}
 	return "\x1b[" + color + "m" + text + "\x1b[0m"

@@ -38,17 +38,17 @@ func number(n uint64) cell { return cell{strconv.FormatUint(n, 10), ""} }
 
 var columns = []column{
 	{"target", false, 0, false, func(_ *table, _ *rowState, s *stats.Summary) cell { return cell{Escape(s.Target.Name), ""} }},
-	{"address", false, 7, false, addressCell},
+	{"address", false, 8, false, addressCell},
 	{"sent", true, 1, false, func(_ *table, _ *rowState, s *stats.Summary) cell { return number(s.Sent) }},
 	{"recv", true, 3, false, func(_ *table, _ *rowState, s *stats.Summary) cell { return number(s.Received) }},
 	{"loss", true, 0, false, lossCell},
 	{"last ms", true, 2, false, lastCell},
-	{"min", true, 5, false, rtt(func(r *stats.RTT) time.Duration { return r.Min })},
+	{"min", true, 7, false, rtt(func(r *stats.RTT) time.Duration { return r.Min })},
 	{"avg", true, 0, false, rtt(func(r *stats.RTT) time.Duration { return r.Mean })},
 	{"p95", true, 4, false, rtt(func(r *stats.RTT) time.Duration { return r.P95 })},
-	{"max", true, 5, false, rtt(func(r *stats.RTT) time.Duration { return r.Max })},
+	{"max", true, 7, false, rtt(func(r *stats.RTT) time.Duration { return r.Max })},
 	{"jitter", true, 6, false, jitterCell},
-	{"history", false, 8, true, (*table).historyCell},
+	{"history", false, 5, true, (*table).historyCell},
 	{"state", false, 0, false, stateCell},
 }
 
@@ -146,11 +146,14 @@ type grid struct {
 	widths  []int    // by column
 }
 
-// gap separates columns.
-const gap = "  "
+const (
+	gap        = "  " // between columns
+	stateWidth = 6    // "● down", without the reason
+	nameWidth  = 8    // of which a name is still told from others
+)
 
 // layout lays the rows of ids out in at most cols cells: columns of less
-// interest go first, then the names are cut. 0 means as wide as need be.
+// interest go first, then reasons and names are cut. 0 means as wide as need be.
 func (v *table) layout(ids []int, cols int) *grid {
 	g := &grid{table: v}
 	for _, c := range columns {
@@ -170,8 +173,13 @@ func (v *table) layout(ids []int, cols int) *grid {
 	g.measure()
 	for cols > 0 && g.width() > cols && g.dropOne() {
 	}
-	if over := g.width() - cols; cols > 0 && over > 0 {
-		g.widths[0] = max(g.widths[0]-over, 8)
+	for _, part := range []struct{ column, least int }{
+		{len(g.columns) - 1, stateWidth}, {0, nameWidth},
+	} {
+		if over := g.width() - cols; cols > 0 && over > 0 {
+			w := &g.widths[part.column]
+			*w = min(*w, max(*w-over, part.least))
+		}
 	}
 	return g
 }
@@ -234,7 +242,11 @@ func (g *grid) line(cells []cell) string {
 		}
 		text := c.text
 		if visibleWidth(text) > g.widths[i] {
-			text = runewidth.Truncate(text, g.widths[i], "…")
+			tail := "…"
+			if i == len(cells)-1 {
+				tail = ""
+			}
+			text = runewidth.Truncate(text, g.widths[i], tail)
 		}
 		pad := strings.Repeat(" ", max(g.widths[i]-visibleWidth(text), 0))
 		text = g.table.paint(c.color, text)
