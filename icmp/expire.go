@@ -96,6 +96,9 @@ func (e *Engine) settle(l *lane, f *flight, r probe.Result) {
 	}
 	e.emit(r)
 	e.hurry(&r, e.now())
+	if _, due := e.sched.Next(); due == probe.Never && e.open == 0 {
+		e.wake() // that was the last
+	}
 }
 
 // fill adds what is known of f to r.
