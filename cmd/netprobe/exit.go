@@ -1,8 +1,55 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"netprobe/output"
 	"netprobe/stats"
 )
+
+// finish judges the run and shows its end. Its error is that of a run that
+// failed as a whole.
+func (s *session) finish(ctx context.Context, c *course, runErr error) (*output.End, error) {
+	var summaries []stats.Summary
+	for _, row := range c.set.Rows() {
+		summaries = append(summaries, row.Summary())
+	}
+	fired := s.fired(summaries)
+	e := ending{fired: len(fired) > 0, until: c.until != nil, met: c.until != nil && c.until.met}
+	sink, outputEnded := sinkError(ctx, runErr)
+	failed := runErr != nil && !outputEnded && !errors.Is(runErr, context.Canceled)
+	e.broken = failed || outputEnded && !isClosedPipe(sink)
+
+	end := &output.End{StoppedBy: stoppedBy(ctx, runErr), Exit: exitCode(summaries, e), Time: time.Now(), Notes: fired}
+	if e.met {
+		end.Notes = append(end.Notes, c.until.note)
+	}
+	_ = c.report.End(end) // closing the output meets the same error
+	if c.out.tty == nil { // else they have just been shown there
+		s.sayFew(fired)
+	}
+	if failed {
+		return end, untested(fmt.Errorf("the run stopped: %w", runErr))
+	}
+	return end, nil
+}
+
+// fired returns a line for each target for which --fail-if holds.
+func (s *session) fired(summaries []stats.Summary) []string {
+	if s.flags.failIf == nil {
+		return nil
+	}
+	var lines []string
+	for _, sum := range summaries {
+		if clause, ok := s.flags.failIf.Fired(sum); ok {
+			lines = append(lines, fmt.Sprintf("fail-if fired: %s: %s", output.Escape(sum.Target.Name), clause))
+		}
+	}
+	return lines
+}
 
 // ending is what beside the targets decides an exit code.
 type ending struct {

@@ -42,12 +42,12 @@ func (s *session) sayFew(lines []string) {
 // another address only when its name no longer has the present one: a name that
 // lists its addresses in turns does not make a row jump. A lookup that fails
 // changes nothing.
-func (s *session) follow(ctx context.Context, eng engine, targets []*probe.Target) {
+func (s *session) follow(ctx context.Context, c *course) {
 	var hosts []probe.Host
 	var rows []*probe.Target // what the run uses now, one per host
 	for i, h := range s.hosts {
 		if !h.Addr.IsValid() {
-			hosts, rows = append(hosts, h), append(rows, targets[i])
+			hosts, rows = append(hosts, h), append(rows, c.targets[i])
 		}
 	}
 	ticker := time.NewTicker(s.flags.reResolve)
@@ -65,8 +65,8 @@ func (s *session) follow(ctx context.Context, eng engine, targets []*probe.Targe
 				continue
 			}
 			s.log.Info("address changed", "target", next.Name, "from", rows[i].Addr.Addr(), "to", next.Addr.Addr())
-			s.report.Load().Retarget(next)
-			eng.Retarget(next)
+			c.report.Retarget(next)
+			c.eng.Retarget(next)
 			rows[i] = next
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -63,7 +64,7 @@ func (f *pingFlags) session(cmd *cobra.Command, args []string) (*session, error)
 
 // open opens the sockets that hosts may need.
 func (f *pingFlags) open(hosts []probe.Host) (engine, error) {
-	e, err := icmp.Open(f.config(), f.families(hosts)...)
+	e, err := icmp.Open(f.config(hosts), f.families(hosts)...)
 	if err != nil {
 		return nil, openFailure(err, &f.runFlags)
 	}
@@ -89,10 +90,11 @@ func (f *pingFlags) families(hosts []probe.Host) []rawsock.Family {
 }
 
 // config is what the flags say to the echo engine.
-func (f *pingFlags) config() icmp.Config {
+func (f *pingFlags) config(hosts []probe.Host) icmp.Config {
 	c := icmp.Config{
-		Count: f.count, Interval: f.interval, Timeout: f.timeout, Late: f.late, Rate: f.rate,
-		Size: f.size, Pattern: f.pattern,
+		Targets: expected(hosts),
+		Count:   f.count, Interval: f.interval, Timeout: f.timeout, Late: f.late, Rate: f.rate,
+		Size: f.size, Pattern: f.pattern, Await: f.reResolve > 0,
 		Socket: rawsock.Config{
 			Kind: socketKinds[f.socket], Source: f.source, Interface: f.iface, Mark: f.mark,
 			TTL: f.ttl, TOS: f.tos, PMTU: pmtuModes[f.pmtu],
@@ -107,12 +109,31 @@ func (f *pingFlags) config() icmp.Config {
 	case f.adaptive:
 		c.Pace = icmp.Adaptive
 	case f.mtu:
-		c.Pace, c.Sizer, c.Socket.PMTU = icmp.Lockstep, icmp.NewMTUSearch(nil), rawsock.PMTUProbe
+		c.Pace, c.Sizer, c.Socket.PMTU = icmp.Lockstep, icmp.NewMTUSearch(f.link), rawsock.PMTUProbe
 	}
 	if f.sweep != (sweepRange{}) {
 		c.Sizer = icmp.NewSweep(f.sweep.first, f.sweep.last, f.sweep.step)
 	}
 	return c
+}
+
+// expected stands for the targets before names are looked up: the engine wants
+// to know how many there will be.
+func expected(hosts []probe.Host) []*probe.Target {
+	var answers []probe.Answer
+	for _, h := range hosts {
+		answers = append(answers, probe.Answer{Host: h, Addrs: []netip.Addr{h.Addr}})
+	}
+	return probe.Targets(answers, false)
+}
+
+// link is the MTU of the interface towards t, bytes; 0 if unknown.
+func (f *pingFlags) link(t *probe.Target) int {
+	r, err := rawsock.RouteTo(t.Addr.Addr(), rawsock.Config{Source: f.source, Interface: f.iface})
+	if err != nil {
+		return 0
+	}
+	return r.Link
 }
 
 // pinger is the echo engine as a session sees it.

@@ -1,16 +1,12 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -72,9 +68,6 @@ func newSession(cmd *cobra.Command, f *runFlags, hosts []probe.Host) *session {
 	return s
 }
 
-// errDeadline is the cause of a run that --deadline ended.
-var errDeadline = errors.New("deadline")
-
 // run is the whole life of a run. Its error is a *failure or a status.
 func (s *session) run(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
@@ -89,15 +82,26 @@ func (s *session) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer eng.Close()
 	out, err := s.settle(stop)
 	if err != nil {
-		return errors.Join(err, eng.Close())
-	}
-	code, err := s.probe(ctx, stop, eng, out)
-	if err := cmp.Or(out.close(s.log, s.stderr), err); err != nil {
 		return err
 	}
-	return status(code)
+	c, err := s.prepare(ctx, stop, eng, out)
+	if err != nil {
+		return err
+	}
+	runErr := s.drive(ctx, c)
+	end, err := s.finish(ctx, c, runErr)
+	if outErr := out.close(s.log, s.stderr); outErr != nil {
+		return outErr
+	}
+	s.sayFew(eng.Doubts())
+	eng.Log(s.log)
+	if err != nil {
+		return err
+	}
+	return status(end.Exit)
 }
 
 // settle opens files as the user who started us, then drops all privileges.
@@ -115,148 +119,33 @@ func (s *session) settle(stop context.CancelCauseFunc) (*outlets, error) {
 	return out, nil
 }
 
-// probe looks up the names, probes them and reports. It returns the exit code,
-// and an error if the run failed as a whole.
-func (s *session) probe(ctx context.Context, stop context.CancelCauseFunc, eng engine, out *outlets) (int, error) {
-	answers := s.resolver().Resolve(ctx, s.hosts)
-	targets := probe.Targets(answers, s.flags.all)
-	s.sayUnresolved(targets)
-	eng.SetTargets(targets)
+// A course is a session under way: its targets are known.
+type course struct {
+	eng     engine
+	out     *outlets
+	targets []*probe.Target
+	set     *stats.Set
+	report  *output.Report
+	until   *untilSink // nil without --until
+}
 
-	views, err := out.views(s.flags, s.flags.quiet || s.brief && s.flags.format == "", len(targets))
+// prepare looks the names up and sets up what shows the run.
+func (s *session) prepare(ctx context.Context, stop context.CancelCauseFunc, eng engine, out *outlets) (*course, error) {
+	c := &course{eng: eng, out: out}
+	c.targets = probe.Targets(s.resolver().Resolve(ctx, s.hosts), s.flags.all)
+	s.sayUnresolved(c.targets)
+	eng.SetTargets(c.targets)
+	views, err := out.views(s.flags, s.flags.quiet || s.brief && s.flags.format == "", len(c.targets))
 	if err != nil {
-		return 0, errors.Join(untested(err), eng.Close())
+		return nil, untested(err)
 	}
-	set := stats.New(targets)
-	report := output.NewReport(s.header(eng, targets), set, views...)
-	var sink probe.Sink = report
-	var until *untilSink
+	c.set = stats.New(c.targets)
+	c.report = output.NewReport(s.header(eng, c.targets), c.set, views...)
+	s.report.Store(c.report)
 	if s.flags.until != "" {
-		until = &untilSink{Sink: report, up: s.flags.until == "up", stop: stop}
-		sink = until
+		c.until = &untilSink{Sink: c.report, up: s.flags.until == "up", stop: stop}
 	}
-	s.report.Store(report)
-	runErr := report.Begin()
-	if runErr == nil {
-		runErr = s.drive(ctx, eng, sink, targets, out.tty != nil)
-	}
-	_ = eng.Close() // nothing was lost: every Result has been told
-	return s.finish(ctx, eng, report, set, until, runErr)
-}
-
-// drive lets eng probe while the screen is kept fresh and names are followed.
-// It returns the error that ended the run, nil if it ended as it should.
-func (s *session) drive(ctx context.Context, eng engine, sink probe.Sink, targets []*probe.Target, live bool) error {
-	helping, done := context.WithCancel(ctx)
-	var helpers sync.WaitGroup
-	defer helpers.Wait()
-	defer done()
-	if live {
-		helpers.Go(func() { s.refresh(helping) })
-	}
-	if s.flags.reResolve > 0 {
-		helpers.Go(func() { s.follow(helping, eng, targets) })
-	}
-	if s.flags.reResolve == 0 && noneResolved(targets) {
-		return nil
-	}
-	err := probe.Run(ctx, eng, sink)
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return nil
-	}
-	return err
-}
-
-func noneResolved(targets []*probe.Target) bool {
-	for _, t := range targets {
-		if t.Err == nil {
-			return false
-		}
-	}
-	return true
-}
-
-// refresh redraws five times a second what is redrawn in place.
-func (s *session) refresh(ctx context.Context) {
-	ticker := time.NewTicker(200 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		select {
-		case now := <-ticker.C:
-			_ = s.report.Load().Refresh(now) // the next Record meets the same error
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// finish judges the run, shows the end of it and says what is doubtful about it.
-func (s *session) finish(ctx context.Context, eng engine, report *output.Report, set *stats.Set, until *untilSink, runErr error) (int, error) {
-	summaries := make([]stats.Summary, 0, len(set.Rows()))
-	for _, row := range set.Rows() {
-		summaries = append(summaries, row.Summary())
-	}
-	sinkErr, readerFailed := errors.AsType[*probe.SinkError](cmp.Or(runErr, causeOf(ctx)))
-	e := ending{broken: runErr != nil && !readerFailed || readerFailed && !isClosedPipe(sinkErr), until: until != nil}
-	end := &output.End{StoppedBy: stoppedBy(ctx, runErr), Time: time.Now()}
-	if until != nil && until.met {
-		e.met = true
-		end.Notes = append(end.Notes, until.note)
-	}
-	fired := s.judge(summaries)
-	e.fired = len(fired) > 0
-	end.Notes = append(end.Notes, fired...)
-	end.Exit = exitCode(summaries, e)
-	_ = report.End(end) // outlets.close meets the same error
-	s.sayFew(fired)
-	s.sayFew(eng.Doubts())
-	eng.Log(s.log)
-	if e.broken && !readerFailed {
-		return end.Exit, untested(fmt.Errorf("the run stopped: %w", runErr))
-	}
-	return end.Exit, nil
-}
-
-// judge returns a line for each target for which --fail-if holds.
-func (s *session) judge(summaries []stats.Summary) []string {
-	if s.flags.failIf == nil {
-		return nil
-	}
-	var lines []string
-	for _, sum := range summaries {
-		if clause, fired := s.flags.failIf.Fired(sum); fired {
-			lines = append(lines, fmt.Sprintf("fail-if fired: %s: %s", output.Escape(sum.Target.Name), clause))
-		}
-	}
-	return lines
-}
-
-// causeOf is why ctx ended, nil if it has not.
-func causeOf(ctx context.Context) error {
-	if ctx.Err() == nil {
-		return nil
-	}
-	return context.Cause(ctx)
-}
-
-// stoppedBy names what ended the run, as the end record does.
-func stoppedBy(ctx context.Context, err error) string {
-	if _, ok := errors.AsType[*probe.SinkError](err); ok {
-		return "output"
-	}
-	switch cause := causeOf(ctx); {
-	case cause == nil:
-		return "done"
-	case cause == errDeadline:
-		return "deadline"
-	case cause == errUntil:
-		return "until"
-	default:
-		if _, ok := errors.AsType[*probe.SinkError](cause); ok {
-			return "output"
-		}
-		return "signal"
-	}
+	return c, nil
 }
 
 // header is the run record.
@@ -270,13 +159,18 @@ func (s *session) header(eng engine, targets []*probe.Target) *output.Header {
 		Interval: s.flags.interval, Timeout: s.flags.timeout,
 	}
 	if s.planned >= 0 {
-		h.Planned = 0
-		for _, t := range targets {
-			if t.Err == nil {
-				h.Planned += s.planned
-			}
-		}
+		h.Planned = s.planned * int64(len(targets)-unresolved(targets))
 	}
 	eng.Describe(h)
 	return h
+}
+
+// unresolved counts the targets without an address.
+func unresolved(targets []*probe.Target) (n int) {
+	for _, t := range targets {
+		if t.Err != nil {
+			n++
+		}
+	}
+	return n
 }

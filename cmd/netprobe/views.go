@@ -86,16 +86,13 @@ func (o *outlets) close(log *slog.Logger, stderr io.Writer) error {
 			log.Warn("records not written", "file", o.path, "dropped", n)
 		}
 	}
-	if isClosedPipe(err) {
-		return nil
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return outputError(err)
 	}
 	if n := o.stdout.Dropped(); n > 0 {
 		fmt.Fprintf(stderr, "netprobe: %d lines of output were dropped: stdout was not read\n", n)
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil
-	}
-	return outputError(err)
+	return nil
 }
 
 // outputError says that stdout failed. A reader who left early is no error.
