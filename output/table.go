@@ -315,22 +315,22 @@ func (v *table) appendRemarks(b []byte) []byte {
 	for _, t := range v.set.Rows() {
 		s := t.Summary()
 		if s.Error != nil {
-			b = appendSubject(b, t.Name, len(b) == start)
+			b = startRemark(b, t.Name, len(b) == start)
 			b = append(b, "could not test: "...)
 			b = appendEscaped(b, s.Error.Error())
 			b = append(b, '\n')
 		}
 		if s.PathMTU != nil {
-			b = appendSubject(b, t.Name, len(b) == start)
+			b = startRemark(b, t.Name, len(b) == start)
 			b = appendPathMTU(b, s.PathMTU)
 		}
 	}
 	return b
 }
 
-// appendSubject starts a line about the target name, the first one behind an
+// startRemark starts a line about the target name, the first one behind an
 // empty line.
-func appendSubject(b []byte, name string, first bool) []byte {
+func startRemark(b []byte, name string, first bool) []byte {
 	if first {
 		b = append(b, '\n')
 	}
