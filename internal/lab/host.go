@@ -9,31 +9,37 @@ func (s *sim) visit(p *Packet) {
 	h := p.host
 	if h.Kernel && s.kernel != nil {
 		s.asked[askedKey{p.Dst, p.ID, p.Seq}] = asked{p.N, p.probe, p.flags &^ Fragmented}
+		s.decide(p, Delivered)
 		s.kernel(p.Raw)
-		s.settle(p, Delivered)
+		s.release(p)
 		return
 	}
 	if p.flags.Has(Corrupted) {
 		s.settle(p, Damaged)
 		return
 	}
-	fate := Delivered
+	e := h.Error
+	if e == (ICMPError{}) && p.Kind == UDP {
+		e = PortUnreachable
+	}
+	refuses := e != (ICMPError{}) && !h.Silent
+	if refuses {
+		s.decide(p, Refused)
+	} else {
+		s.decide(p, Delivered)
+	}
 	s.forge(p, true)
 	switch {
+	case refuses:
+		s.hostError(p, e)
 	case h.Silent:
-	case h.Error != (ICMPError{}):
-		s.hostError(p, h.Error)
-		fate = Refused
 	case p.Kind == EchoRequest && h.Reflect:
 		s.reflect(p)
 	case p.Kind == EchoRequest:
 		s.reply(p)
-	case p.Kind == UDP:
-		s.hostError(p, PortUnreachable)
-		fate = Refused
 	}
 	s.forge(p, false)
-	s.settle(p, fate)
+	s.release(p)
 }
 
 // answer sends raw from the host of p after wait.

@@ -25,7 +25,7 @@ const (
 	Damaged               // reached its host, which dropped it for its checksum
 	NoHost                // nobody has that address
 	Limited               // never sent: the sender's RateLimit
-	Overflow              // the prober's receive queue was full
+	Overflow              // the prober's receive queue was full, or its device down
 )
 
 var fateNames = [...]string{"underway", "delivered", "lost", "dropped", "oversized", "expired", "refused", "damaged", "no-host", "limited", "overflow"}
@@ -137,7 +137,7 @@ func (l *Log) settle(i int, f Fate, flags Flag, at time.Duration) {
 	defer l.mu.Unlock()
 	e := &l.entries[i]
 	e.Flags |= flags
-	if e.Fate == Underway || f == Delivered {
+	if e.Fate == Underway || f == Delivered || f == Overflow {
 		e.Fate = f
 	}
 	if e.Dir == Back {

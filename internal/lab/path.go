@@ -181,26 +181,27 @@ func (s *sim) tooBig(p *Packet, h *hop, l Link) bool {
 // answerAsHop is p at the hop it is addressed to.
 func (s *sim) answerAsHop(p *Packet, h *hop) {
 	ttl := orDefault(h.TTL, 255)
-	switch {
-	case h.Silent:
-	case p.Kind == EchoRequest:
-		hdr := header{src: p.Dst, dst: p.Src, ttl: ttl, tos: tos(p.Raw)}
-		raw := s.codec.echo(hdr, EchoReply, p.ID, p.Seq, p.payload())
-		s.originate(p, raw, p.pos, 0, h.tokens.take(s.clock), nil)
-	case p.Kind == UDP:
+	if p.Kind == UDP && !h.Silent {
 		s.refuse(p, h, PortUnreachable, Refused)
 		return
 	}
-	s.settle(p, Delivered)
+	s.decide(p, Delivered)
+	if p.Kind == EchoRequest && !h.Silent {
+		hdr := header{src: p.Dst, dst: p.Src, ttl: ttl, tos: tos(p.Raw)}
+		raw := s.codec.echo(hdr, EchoReply, p.ID, p.Seq, p.payload())
+		s.originate(p, raw, p.pos, 0, h.tokens.take(s.clock), nil)
+	}
+	s.release(p)
 }
 
 // refuse ends the way of p at h with an ICMP error, if h sends one.
 func (s *sim) refuse(p *Packet, h *hop, e ICMPError, f Fate) {
+	s.decide(p, f)
 	if src, ok := addressFor(h.Addrs, p.Dst); ok && !h.Silent && p.Kind != Error {
 		ttl := orDefault(h.TTL, 255)
 		s.originate(p, s.codec.errorPacket(src, ttl, e, h.Quote, p), p.pos, 0, h.tokens.take(s.clock), nil)
 	}
-	s.settle(p, f)
+	s.release(p)
 }
 
 // forwardBack is p at a hop on its way back.
@@ -216,12 +217,12 @@ func (s *sim) forwardBack(p *Packet) {
 
 // finish hands p to the prober.
 func (s *sim) finish(p *Packet) {
-	if s.deliver(p.Raw) {
-		s.settle(p, Delivered)
-		return
+	s.decide(p, Delivered)
+	if !s.deliver(p.Raw) {
+		s.log.count(&s.log.totals.Overflow)
+		s.decide(p, Overflow)
 	}
-	s.log.count(&s.log.totals.Overflow)
-	s.settle(p, Overflow)
+	s.release(p)
 }
 
 // originate sends raw, made because of p, from position pos back to the prober,

@@ -246,9 +246,10 @@ func (s *sim) enter(raw []byte) error {
 	return nil
 }
 
-// local reports whether p never leaves the link: neighbour discovery, MLD.
+// local reports whether p never leaves the link (neighbour discovery, MLD) or
+// the host (Linux sends from ::1 for want of another address).
 func (s *sim) local(p *Packet) bool {
-	return p.Dst.IsMulticast() || p.Dst.IsLinkLocalUnicast() || p.Src.IsLinkLocalUnicast() || p.Src.IsUnspecified()
+	return p.Src.IsLoopback() || p.Dst.IsLoopback() || p.Dst.IsMulticast() || p.Dst.IsLinkLocalUnicast() || p.Src.IsLinkLocalUnicast() || p.Src.IsUnspecified()
 }
 
 func (p *Packet) logEntry() Entry {
@@ -258,9 +259,13 @@ func (p *Packet) logEntry() Entry {
 	}
 }
 
+// decide writes the fate of p into the log. That comes before anything that
+// lets the prober know, so that who has seen the answer finds it in the log.
+func (s *sim) decide(p *Packet, f Fate) { s.log.settle(p.entry, f, p.flags, s.clock) }
+
 // settle ends the way of p.
 func (s *sim) settle(p *Packet, f Fate) {
-	s.log.settle(p.entry, f, p.flags, s.clock)
+	s.decide(p, f)
 	s.release(p)
 }
 
