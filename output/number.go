@@ -24,7 +24,7 @@ func FormatDuration(d time.Duration) string {
 	case d < 59950*time.Millisecond:
 		return significant(d, time.Second) + " s"
 	}
-	s := int64((d + time.Second/2) / time.Second)
+	s := int64(d.Round(time.Second) / time.Second) // Round does not overflow
 	switch {
 	case s < 3600:
 		return twoUnits(s/60, " min", s%60, " s")

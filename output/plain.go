@@ -19,8 +19,14 @@ type plain struct {
 	h       *Header
 	set     *stats.Set
 	several bool     // more than one target: some lines must say which
-	overdue []uint64 // by target ID: highest Seq said to have no answer yet
+	rows    []plainRow
 	buf     []byte
+}
+
+// plainRow is what plain knows of one target.
+type plainRow struct {
+	named   bool   // the user wrote a name, not an address
+	overdue uint64 // highest Seq said to have no answer yet
 }
 
 func newPlain(w io.Writer, o Options) View { return &plain{w: w, o: o} }
@@ -28,9 +34,11 @@ func newPlain(w io.Writer, o Options) View { return &plain{w: w, o: o} }
 func (v *plain) Begin(h *Header, set *stats.Set) error {
 	v.h, v.set = h, set
 	v.several = len(h.Targets) > 1
-	v.overdue = make([]uint64, len(h.Targets))
+	v.rows = make([]plainRow, len(h.Targets))
 	b := v.buf[:0]
 	for _, t := range h.Targets {
+		_, err := netip.ParseAddr(t.Name)
+		v.rows[t.ID].named = err != nil
 		b = v.appendHeader(b, t)
 	}
 	return v.write(b)
@@ -95,7 +103,7 @@ func (v *plain) Result(r *probe.Result, t *stats.Target) error {
 		b = v.appendError(b, r)
 	case r.Status == probe.Failed:
 		b = v.appendFailed(b, r)
-	case r.Status == probe.Lost && v.overdue[r.Target.ID] < r.Seq:
+	case r.Status == probe.Lost && v.rows[r.Target.ID].overdue < r.Seq:
 		b = v.appendOverdue(b, r)
 	}
 	return v.write(b)
@@ -122,7 +130,7 @@ func (v *plain) appendStamp(b []byte) []byte {
 // appendSender appends addr, behind the target's name if it is the target's
 // address and names are wanted: name (addr).
 func (v *plain) appendSender(b []byte, t *probe.Target, addr netip.Addr) []byte {
-	named := !v.h.Numeric && addr == t.Addr.Addr() && !isAddress(t.Name)
+	named := !v.h.Numeric && v.rows[t.ID].named && addr == t.Addr.Addr()
 	if named {
 		b = appendEscaped(b, t.Name)
 		b = append(b, " ("...)
@@ -132,12 +140,6 @@ func (v *plain) appendSender(b []byte, t *probe.Target, addr netip.Addr) []byte 
 		b = append(b, ')')
 	}
 	return b
-}
-
-// isAddress reports whether the user wrote an address rather than a name.
-func isAddress(name string) bool {
-	_, err := netip.ParseAddr(name)
-	return err == nil
 }
 
 // appendSubject appends which target a line is about, where it could be several.
@@ -189,7 +191,8 @@ func (v *plain) appendReply(b []byte, r *probe.Result) []byte {
 
 // appendOverdue appends "no answer yet for icmp_seq=2".
 func (v *plain) appendOverdue(b []byte, r *probe.Result) []byte {
-	v.overdue[r.Target.ID] = max(v.overdue[r.Target.ID], r.Seq)
+	row := &v.rows[r.Target.ID]
+	row.overdue = max(row.overdue, r.Seq)
 	b = v.appendStamp(b)
 	b = append(b, "no answer yet for icmp_seq="...)
 	b = strconv.AppendUint(b, r.Seq, 10)
