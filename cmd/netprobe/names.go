@@ -13,7 +13,7 @@ import (
 
 // resolver looks names up in the families the flags allow.
 func (s *session) resolver() *probe.Resolver {
-	return &probe.Resolver{Network: s.flags.network()}
+	return &probe.Resolver{Network: s.flags.network(), Lookup: s.lookup}
 }
 
 // sayUnresolved tells people which names have no address; their rows stay.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"sync/atomic"
 	"time"
@@ -43,6 +44,9 @@ type session struct {
 	size    int   // payload of each probe, bytes
 	planned int64 // probes per target, -1 if endless or unknown
 	brief   bool  // no line per probe unless an output was chosen
+
+	// lookup is for tests; nil asks the system.
+	lookup func(ctx context.Context, network, name string) ([]netip.Addr, error)
 
 	// open makes the engine. It is the last thing that may need privileges.
 	open func() (engine, error)

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"netprobe/probe"
+)
+
+// errDeadline is the cause of a run that --deadline ended.
+var errDeadline = errors.New("deadline")
+
+// drive lets the engine probe while the screen is kept fresh and names are
+// followed. It returns the error that ended the run, nil if it ended as it should.
+func (s *session) drive(ctx context.Context, c *course) error {
+	if err := c.report.Begin(); err != nil {
+		return &probe.SinkError{Err: err}
+	}
+	if s.flags.reResolve == 0 && unresolved(c.targets) == len(c.targets) {
+		return nil
+	}
+	helping, done := context.WithCancel(ctx)
+	var helpers sync.WaitGroup
+	defer helpers.Wait()
+	defer done()
+	if c.out.tty != nil {
+		helpers.Go(func() { s.refresh(helping) })
+	}
+	if s.flags.reResolve > 0 {
+		helpers.Go(func() { s.follow(helping, c) })
+	}
+	var sink probe.Sink = c.report
+	if c.until != nil {
+		sink = c.until
+	}
+	return probe.Run(ctx, c.eng, sink)
+}
+
+// refresh redraws five times a second what is redrawn in place.
+func (s *session) refresh(ctx context.Context) {
+	ticker := time.NewTicker(200 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case now := <-ticker.C:
+			_ = s.report.Load().Refresh(now) // the next Record meets the same error
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// sinkError returns why the output failed, if that ended the run.
+func sinkError(ctx context.Context, runErr error) (*probe.SinkError, bool) {
+	if e, ok := errors.AsType[*probe.SinkError](runErr); ok {
+		return e, true
+	}
+	return errors.AsType[*probe.SinkError](context.Cause(ctx))
+}
+
+// stoppedBy names what ended the run, as the end record does.
+func stoppedBy(ctx context.Context, runErr error) string {
+	if _, ok := sinkError(ctx, runErr); ok {
+		return "output"
+	}
+	switch context.Cause(ctx) {
+	case nil:
+		return "done"
+	case errDeadline:
+		return "deadline"
+	case errUntil:
+		return "until"
+	}
+	return "signal"
+}
