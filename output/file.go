@@ -1,6 +1,7 @@
 package output
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -122,23 +123,19 @@ func (w *wholeLines) Write(p []byte) (int, error) {
 		w.size += int64(n)
 		return n, nil
 	}
-	kept := lastLineEnd(p[:max(n, 0)])
+	return w.cut(p[:max(n, 0)]), err
+}
+
+// cut is told what a failed write left in the file, and removes its torn last
+// line. It returns how many bytes stay.
+func (w *wholeLines) cut(written []byte) int {
+	kept := bytes.LastIndexByte(written, '\n') + 1
 	w.size += int64(kept)
 	_ = w.file.Truncate(w.size) // a device cannot; then the torn line stays
-	return kept, err
+	return kept
 }
 
 // SetWriteDeadline lets Writer.Close call back a write that hangs.
 func (w *wholeLines) SetWriteDeadline(t time.Time) error { return w.file.SetWriteDeadline(t) }
-
-// lastLineEnd returns the length of p up to and with its last newline.
-func lastLineEnd(p []byte) int {
-	for i := len(p); i > 0; i-- {
-		if p[i-1] == '\n' {
-			return i
-		}
-	}
-	return 0
-}
 
 var _ io.Writer = (*File)(nil)

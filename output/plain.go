@@ -18,7 +18,7 @@ type plain struct {
 	o       Options
 	h       *Header
 	set     *stats.Set
-	several bool     // more than one target: some lines must say which
+	several bool // more than one target: some lines must say which
 	rows    []plainRow
 	buf     []byte
 }

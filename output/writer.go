@@ -77,14 +77,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 func (w *Writer) run() {
 	defer close(w.done)
 	for {
-		w.mu.Lock()
-		for len(w.pending) == 0 && !w.closed {
-			w.wake.Wait()
-		}
-		batch := w.pending
-		w.pending, w.spare = w.spare[:0], nil
-		closed := w.closed
-		w.mu.Unlock()
+		batch := w.take()
 		if len(batch) == 0 {
 			return
 		}
@@ -92,22 +85,42 @@ func (w *Writer) run() {
 		if err == nil && n < len(batch) {
 			err = io.ErrShortWrite
 		}
-		w.mu.Lock()
-		if cap(batch) <= spareLimit {
-			w.spare = batch
-		}
-		if err != nil {
-			w.err = err
-			w.dropped += lines(batch[min(max(n, 0), len(batch)):]) + lines(w.pending)
-			w.pending, w.spare = nil, nil
-			w.mu.Unlock()
+		if !w.settle(batch, max(n, 0), err) {
 			return
 		}
-		w.mu.Unlock()
-		if !closed {
-			time.Sleep(writerPause)
-		}
 	}
+}
+
+// take waits for something to write and takes it; after Close it may be nothing.
+func (w *Writer) take() []byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.pending) == 0 && !w.closed {
+		w.wake.Wait()
+	}
+	batch := w.pending
+	w.pending, w.spare = w.spare[:0], nil
+	return batch
+}
+
+// settle notes how the write of batch ended and reports whether to go on, after
+// the pause that lets lines gather.
+func (w *Writer) settle(batch []byte, n int, err error) bool {
+	w.mu.Lock()
+	if cap(batch) <= spareLimit {
+		w.spare = batch
+	}
+	if err != nil {
+		w.err = err
+		w.dropped += lines(batch[min(n, len(batch)):]) + lines(w.pending)
+		w.pending, w.spare = nil, nil
+	}
+	closed := w.closed
+	w.mu.Unlock()
+	if err == nil && !closed {
+		time.Sleep(writerPause)
+	}
+	return err == nil
 }
 
 // Close writes what is pending, waiting for the reader at most limit, and

@@ -1,0 +1,101 @@
+package output_test
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"netprobe/output"
+	"netprobe/output/outputtest"
+	"netprobe/probe"
+)
+
+// The lists in the schema are those of package probe, and the fields those that
+// were published.
+func TestSchemaLists(t *testing.T) {
+	var schema struct {
+		Defs map[string]struct {
+			Enum       []string
+			Required   []string
+			Properties map[string]struct {
+				Enum  []string
+				Items struct{ Enum []string }
+			}
+			AdditionalProperties any
+		} `json:"$defs"`
+	}
+	if err := json.Unmarshal(output.Schema(), &schema); err != nil {
+		t.Fatal(err)
+	}
+	record := func(name string) map[string][]string {
+		lists := map[string][]string{}
+		for field, p := range schema.Defs[name+"-record"].Properties {
+			lists[field] = slices.Concat(p.Enum, p.Items.Enum)
+		}
+		return lists
+	}
+	for _, tt := range []struct {
+		name      string
+		got, want []string
+	}{
+		{"status", schema.Defs["status"].Enum, probe.Statuses()},
+		{"reason", schema.Defs["reason"].Enum, probe.Reasons()},
+		{"clock", schema.Defs["clock"].Enum, []string{probe.User.String(), probe.Kernel.String()}},
+		{"flags", record("probe")["flags"], probe.FlagNames()},
+		{"stopped_by", record("end")["stopped_by"], []string{"done", "deadline", "signal", "until", "output"}},
+		{"state", record("port")["state"], []string{"open", "closed", "filtered", "open|filtered", "unknown"}},
+		{"stop", record("trace")["stop"], []string{"reached", "max-ttl", "unreachable", "gap", "deadline"}},
+		{"transport", record("dns")["transport"], []string{"udp", "tcp", "tls", "https", "quic"}},
+	} {
+		if !slices.Equal(tt.got, tt.want) {
+			t.Errorf("%s: schema has %q, want %q", tt.name, tt.got, tt.want)
+		}
+	}
+	for name, d := range schema.Defs {
+		if !strings.HasSuffix(name, "-record") {
+			continue
+		}
+		if d.AdditionalProperties != false || len(d.Required) != len(d.Properties) {
+			t.Errorf("%s: %d fields, %d required, additional ones: %v", name, len(d.Properties), len(d.Required), d.AdditionalProperties)
+		}
+	}
+}
+
+const head = `{"v":1,"time":"2024-05-01T12:00:00.000000Z","run":"r","record":`
+
+// Records of verbs that are still to come are described as published.
+func TestSchemaLaterRecords(t *testing.T) {
+	for _, body := range []string{
+		`"host","target":"192.0.2.0/24","addr":"192.0.2.1","alive":false,"status":"lost","reason":"no-response","from":null,"rtt_ms":null,"ttl":null}`,
+		`"port","target":"a","addr":"192.0.2.1","proto":"tcp","port":22,"service":"ssh","state":"open","reason":"syn-ack","from":"192.0.2.1","ttl":64,"rtt_ms":0.2,"tries":1,"banner":"SSH-2.0","error":null}`,
+		`"trace","target":"a","addr":"192.0.2.1","proto":"udp","reached":true,"stop":"reached","path_id":null,"pmtu":1500,"hops":[{"ttl":1,"probes":[{"status":"expired","reason":"ttl-exceeded","from":"192.0.2.254","name":null,"rtt_ms":0.3,"reply_ttl":64,"quoted_ttl":1,"mpls":[{"label":16,"tc":0,"s":1,"ttl":1}],"flow":1,"nat":false}]}]}`,
+		`"dns","server":"192.0.2.53","transport":"udp","question":"example.net. A","rcode":"NOERROR","flags":["aa"],"answers":["192.0.2.1"],"nsid":null,"ede":null,"size_bytes":64,"phases_ms":{"query":1.5},"attempts":1,"status":"reply","reason":"dns-reply","error":null}`,
+	} {
+		if _, err := outputtest.Lines([]byte(head + body + "\n")); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestSchemaRejects(t *testing.T) {
+	const end = `"end","targets":1,"answered":1,"elapsed_ms":1.5,"exit":0,"stopped_by":"done"}`
+	if _, err := outputtest.Lines([]byte(head + end + "\n")); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []*strings.Replacer{
+		strings.NewReplacer(`"v":1`, `"v":2`),
+		strings.NewReplacer(`"end"`, `"fin"`),
+		strings.NewReplacer(`"exit":0`, `"exit":"0"`),
+		strings.NewReplacer(`"exit":0,`, ``),
+		strings.NewReplacer(`"exit":0`, `"exit":0,"more":1`),
+		strings.NewReplacer(`"done"`, `"bored"`),
+		strings.NewReplacer(`000Z`, `0Z`),
+		strings.NewReplacer(`000Z`, `000+00:00`),
+	} {
+		line := r.Replace(head + end)
+		if _, err := outputtest.Lines([]byte(line + "\n")); err == nil {
+			t.Errorf("valid: %s", line)
+		}
+	}
+}
