@@ -169,3 +169,6 @@ func TestSnapshot(t *testing.T) {
 		t.Errorf("got %q, want %q", out.String(), want)
 	}
 }
+
+// cells returns the width of s on a terminal.
+func cells(s string) int { return runewidth.StringWidth(s) }

@@ -60,6 +60,11 @@ func (r *Report) Refresh(now time.Time) error {
 func (r *Report) Snapshot(w io.Writer) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for _, v := range r.views {
+		if d, ok := v.(interface{ detach() }); ok {
+			d.detach() // w may be the terminal on which v draws
+		}
+	}
 	rows := r.set.Rows()
 	var b []byte
 	for _, t := range rows {

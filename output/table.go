@@ -144,6 +144,9 @@ func (v *table) Refresh(now time.Time) error {
 	return v.draw(now)
 }
 
+// detach leaves what is on the screen as it is: the next frame goes below it.
+func (v *table) detach() { v.drawn = v.drawn[:0] }
+
 // draw replaces the lines on the screen by a new frame that fits it.
 func (v *table) draw(now time.Time) error {
 	cols, rows := v.size()
@@ -274,8 +277,11 @@ func (v *table) replace(lines []string, cols int) {
 	for _, l := range lines {
 		l = fit(l, cols)
 		v.drawn = append(v.drawn, visibleWidth(l))
+		// Cleared first: behind a line as wide as the terminal, clearing to the
+		// end of the line would take its last character.
+		v.buf = append(v.buf, "\x1b[K"...)
 		v.buf = append(v.buf, l...)
-		v.buf = append(v.buf, "\x1b[K\n"...)
+		v.buf = append(v.buf, '\n')
 	}
 	v.buf = append(v.buf, "\x1b[J"...)
 }
