@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"netprobe/icmp"
+	"netprobe/internal/lab"
+	"netprobe/output/outputtest"
+	"netprobe/rawsock"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(lab.M{M: m}, map[string]func(){"netprobe": main})
+}
+
+// The scripts in testdata say what users can rely on, one thing each. Beside
+// the commands of testscript they have
+//
+//	network NAME        from here on, programs run inside that network
+//	code N PROGRAM...   run a program that must exit with code N
+//	user N PROGRAM...   the same as an ordinary user, inside a network
+//	records FILE        FILE (or stdout) holds the records of one whole run
+//
+// and the conditions [icmp] (an ICMP socket can be opened here) and [lab]
+// (networks work here). NETPROBE_LAB=require makes it an error if they fail.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		Condition:           condition,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"network": network, "code": code, "user": user, "records": records,
+		},
+		Setup: func(env *testscript.Env) error {
+			env.Values["script"] = &script{env: env.Vars}
+			return nil
+		},
+	})
+}
+
+// script is the state of one script.
+type script struct {
+	env []string
+	lab *lab.Lab // nil until a network was asked for
+}
+
+// networks are those a script can ask for, by name.
+var networks = map[string]lab.Topology{
+	// Every address answers but 203.0.113.9 and 2001:db8:7::9.
+	"plain": {Hosts: []lab.Host{{At: lab.At("203.0.113.9/32", "2001:db8:7::9/128"), Silent: true}, {}}},
+	// The first three packets to each address vanish.
+	"recovering": {Hook: lab.Each(map[int]lab.Verdict{1: {Drop: true}, 2: {Drop: true}, 3: {Drop: true}})},
+	// The fourth packet to each address vanishes.
+	"failing": {Hook: lab.Nth(4, lab.Verdict{Drop: true})},
+	// The second answer comes 300 ms late.
+	"late": {Hook: lab.Nth(2, lab.Verdict{Delay: 300 * time.Millisecond})},
+	// A router passes no packet above 1400 bytes, and says so.
+	"narrow": {Hops: []lab.Hop{{Addrs: lab.Addrs("198.51.100.1", "2001:db8:100::1"), Out: lab.Link{MTU: 1400}}}},
+	// A router knows no way to 203.0.113.0/24.
+	"unreachable": {Hosts: []lab.Host{{At: lab.At("203.0.113.0/24"), Error: lab.HostUnreachable}}},
+}
+
+func condition(cond string) (bool, error) {
+	var err error
+	switch cond {
+	case "icmp":
+		err = canPing()
+	case "lab":
+		var l *lab.Lab
+		if l, err = (lab.Topology{}).Start(); err == nil {
+			err = l.Close()
+		}
+	default:
+		return false, fmt.Errorf("unknown condition %q", cond)
+	}
+	if err != nil && os.Getenv("NETPROBE_LAB") == "require" {
+		return false, fmt.Errorf("NETPROBE_LAB=require, but: %w", err)
+	}
+	return err == nil, nil
+}
+
+func canPing() error {
+	e, err := icmp.Open(icmp.Config{}, rawsock.IPv4)
+	if err != nil {
+		return err
+	}
+	return e.Close()
+}
+
+func network(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: network NAME")
+	}
+	topology, ok := networks[args[0]]
+	if !ok {
+		ts.Fatalf("no network %q", args[0])
+	}
+	l, err := topology.Start()
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(l.Close()) })
+	ts.Check(l.PingGroups(1, 0))
+	ts.Value("script").(*script).lab = l
+}
+
+func code(ts *testscript.TestScript, neg bool, args []string) { start(ts, neg, args, false) }
+func user(ts *testscript.TestScript, neg bool, args []string) { start(ts, neg, args, true) }
+
+// start runs args[1:] and compares its exit code with args[0]. Nothing a script
+// starts takes long: half a minute means that it hangs.
+func start(ts *testscript.TestScript, neg bool, args []string, ordinary bool) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N PROGRAM [ARGUMENT...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	s := ts.Value("script").(*script)
+	run := func(c *exec.Cmd, do func() error) {
+		c.Dir, c.Env, c.Stdout, c.Stderr = ts.MkAbs("."), s.env, ts.Stdout(), ts.Stderr()
+		c.WaitDelay = time.Second
+		err := do()
+		if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited {
+			ts.Fatalf("%s: %v", args[1], err)
+		}
+		if got := c.ProcessState.ExitCode(); got != want {
+			ts.Fatalf("exit code %d, want %d (%v)", got, want, c.ProcessState)
+		}
+	}
+	switch {
+	case s.lab != nil:
+		c := s.lab.Command(ctx, args[1], args[2:]...)
+		if ordinary {
+			c = c.Ordinary()
+		}
+		run(c.Cmd, c.Run)
+	case ordinary:
+		ts.Fatalf("user needs a network")
+	default:
+		c := exec.CommandContext(ctx, args[1], args[2:]...)
+		run(c, c.Run)
+	}
+}
+
+func records(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: records FILE")
+	}
+	_, err := outputtest.Run([]byte(ts.ReadFile(args[0])))
+	ts.Check(err)
+}
