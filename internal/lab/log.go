@@ -78,6 +78,8 @@ type Entry struct {
 	ICMP     Code   // valid if Kind is an ICMP one
 	Size     int    // bytes of the IP packet
 	Probe    uint64 // serial number, from 1, of the prober's packet that this is or answers
+
+	order uint64 // of arrival at the prober: several packets may share an instant
 }
 
 // String describes e in one line.
@@ -92,6 +94,7 @@ type Log struct {
 	entries []Entry
 	totals  Totals
 	probes  uint64 // serial number of the prober's last packet
+	arrived uint64 // packets that reached the prober
 }
 
 // Totals are what the Log counts without an Entry each.
@@ -143,6 +146,10 @@ func (l *Log) settle(i int, f Fate, flags Flag, at time.Duration) {
 	if e.Dir == Back {
 		e.Time = at
 	}
+	if e.Dir == Back && f == Delivered {
+		l.arrived++
+		e.order = l.arrived
+	}
 }
 
 func (l *Log) count(n *uint64) {
@@ -154,7 +161,7 @@ func (l *Log) count(n *uint64) {
 // Probe is one echo request and everything the prober got for it.
 type Probe struct {
 	Entry           // the request
-	Answers []Entry // what reached the prober for it, by time: genuine replies, errors, redirects and forgeries
+	Answers []Entry // what reached the prober for it, in that order: genuine replies, errors, redirects and forgeries
 }
 
 // Answer returns the genuine reply or ICMP error that reached the prober
@@ -190,7 +197,7 @@ func (l *Log) Probes(targets ...netip.Addr) []Probe {
 		}
 	}
 	for _, p := range probes {
-		slices.SortStableFunc(p.Answers, func(a, b Entry) int { return cmp.Compare(a.Time, b.Time) })
+		slices.SortStableFunc(p.Answers, func(a, b Entry) int { return cmp.Compare(a.order, b.order) })
 	}
 	return probes
 }
@@ -223,7 +230,7 @@ func (l *Log) Count(timeout, late time.Duration, targets ...netip.Addr) Counts {
 	slices.SortStableFunc(answered, func(a, b int) int {
 		x, _ := probes[a].Answer()
 		y, _ := probes[b].Answer()
-		return cmp.Compare(x.Time, y.Time)
+		return cmp.Compare(x.order, y.order)
 	})
 	latest := make(map[netip.Addr]int)
 	for _, i := range answered {

@@ -163,8 +163,9 @@ func (n *Namespace) Sysctl(name, value string) error {
 }
 
 // PingGroups allows ICMP datagram sockets to the group ids first to last; first
-// above last allows nobody. In a user namespace only mapped ids can be named,
-// which is why "everybody" is 0 to 0 there. See icmp(7).
+// above last allows nobody, as a new namespace does. The tests run as group 0,
+// and Ordinary processes count as such; in a user namespace no other id can be
+// named. See icmp(7).
 func (n *Namespace) PingGroups(first, last int) error {
 	return n.Sysctl("net.ipv4.ping_group_range", fmt.Sprintf("%d %d", first, last))
 }

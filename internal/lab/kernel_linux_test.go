@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -9,6 +10,8 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"os/signal"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -309,21 +312,67 @@ func TestOrdinaryUser(t *testing.T) {
 			t.Errorf("no %q in %s", want, out)
 		}
 	}
-	if os.Getenv("LAB_TEST_OPEN") != "" {
-		return
-	}
-	for _, groups := range []struct {
-		first, last int
-		want        string
-	}{{1, 0, "raw false dgram false"}, {0, 0, "raw false dgram true"}} {
-		l.Must(l.PingGroups(groups.first, groups.last))
-		c := l.Command(t.Context(), os.Args[0], "-test.run=^TestHelperOpen$", "-test.v").Ordinary()
+	for _, want := range []string{"raw false dgram false", "raw false dgram true"} {
+		c := l.Command(t.Context(), "/proc/self/exe", "-test.run=^TestHelperOpen$", "-test.v").Ordinary()
 		c.Env = append(os.Environ(), "LAB_TEST_OPEN=1")
 		out, err := c.CombinedOutput()
-		if err != nil || !strings.Contains(string(out), groups.want) {
-			t.Errorf("ping groups %d to %d: %v, %s; want %s", groups.first, groups.last, err, out, groups.want)
+		if err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("%v, %s; want %s", err, out, want)
+		}
+		l.Must(l.PingGroups(0, 0)) // at first a namespace allows nobody
+	}
+}
+
+// Main passes on the exit code of the tests, and signals to them.
+func TestMainPassesOn(t *testing.T) {
+	Need(t)
+	for _, how := range []string{"fail", "signal"} {
+		c := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestHelperEnd$")
+		c.Env = append(os.Environ(), childEnv+"=", "LAB_TEST_END="+how)
+		out, err := c.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		scan := bufio.NewScanner(out)
+		if !scan.Scan() {
+			t.Error("the helper said nothing")
+		}
+		if here, _ := os.Readlink("/proc/self/ns/net"); scan.Text() == here {
+			t.Error("the helper ran in the namespace of its parent")
+		}
+		if how == "signal" {
+			if err := c.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+			if !scan.Scan() || scan.Text() != "got interrupt" {
+				t.Errorf("after a signal the helper said %q", scan.Text())
+			}
+		}
+		for scan.Scan() {
+		}
+		if err := c.Wait(); c.ProcessState.ExitCode() != 1 {
+			t.Errorf("%s: %v, want exit code 1", how, err)
 		}
 	}
+}
+
+// TestHelperEnd is not a test: TestMainPassesOn runs it.
+func TestHelperEnd(t *testing.T) {
+	how := os.Getenv("LAB_TEST_END")
+	if how == "" {
+		t.Skip("helper of TestMainPassesOn")
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt)
+	here, _ := os.Readlink("/proc/self/ns/net")
+	fmt.Println(here)
+	if how == "signal" {
+		fmt.Println("got", <-signals)
+	}
+	t.Fail()
 }
 
 // TestHelperOpen is not a test: TestOrdinaryUser runs it as another user.
@@ -403,12 +452,16 @@ func TestNothingLeaks(t *testing.T) {
 		}
 	}
 	cycle()
-	fds := open(t)
+	fds, goroutines := open(t), runtime.NumGoroutine()
 	for range 10 {
 		cycle()
 	}
 	if now := open(t); now != fds {
 		t.Errorf("%d descriptors before, %d after", fds, now)
+	}
+	// The goroutine that made a namespace may still be on its last line.
+	if !soon(func() bool { return runtime.NumGoroutine() <= goroutines }) {
+		t.Errorf("%d goroutines before, %d after", goroutines, runtime.NumGoroutine())
 	}
 }
 

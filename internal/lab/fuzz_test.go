@@ -1,0 +1,49 @@
+package lab
+
+import (
+	"bytes"
+	"testing"
+)
+
+// FuzzSend: whatever comes from the prober, nothing panics, and what comes back
+// can be parsed.
+func FuzzSend(f *testing.F) {
+	c := newCodec()
+	for i, target := range targets {
+		me := (&Topology{}).proberAddrs()[i]
+		raw := bytes.Clone(c.echo(header{src: me, dst: target, ttl: 3}, EchoRequest, 1, 2, make([]byte, 64)))
+		f.Add(raw)
+		for _, piece := range cut(raw, 16) {
+			f.Add(piece)
+		}
+		p := &Packet{Raw: raw}
+		if _, err := c.parse(p); err != nil {
+			f.Fatal(err)
+		}
+		q := Quote{Options: []byte{1}, Extensions: []Extension{HopByHop, Routing, Fragment, DestOptions}}
+		f.Add(bytes.Clone(c.errorPacket(me, 64, TimeExceeded, q, p)))
+		f.Add(q.quoted(p))
+	}
+	hops := path(2)
+	for i := range hops {
+		hops[i].Out.Delay, hops[i].Back.Delay = 0, 0
+	}
+	hops[0].Quote = Quote{Options: []byte{1}, Extensions: []Extension{HopByHop, Fragment}}
+	hops[1].Out.MTU = 1280
+	hops[1].Redirect = Addrs("198.51.100.9", "2001:db8:100::9")
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		m := Topology{
+			Hops: hops, Hosts: []Host{{Forge: []Forgery{{}, {Error: PortUnreachable}}, Payload: Truncated(9)}},
+			Out: Link{Corrupt: .5}, Back: Link{Duplicate: .5},
+		}.Memory()
+		// A malformed packet is refused; that is an answer too.
+		_ = m.Send(raw)
+		_ = m.Send(raw)
+		m.Close()
+		for b := range m.Receive() {
+			if _, err := newCodec().parse(&Packet{Raw: b}); err != nil {
+				t.Errorf("%v: %x", err, b)
+			}
+		}
+	})
+}
