@@ -85,9 +85,11 @@ func appendThousandths(dst []byte, d time.Duration) []byte {
 }
 
 // appendPingTime appends d in milliseconds as ping's reply lines have it:
-// microseconds below 1 ms, then three significant digits.
+// microseconds below 1 ms, then three significant digits. ping knows nothing
+// finer than a microsecond; what is finer is cut off here as in its statistics,
+// so that a line and the minimum below it agree.
 func appendPingTime(dst []byte, d time.Duration) []byte {
-	us := int64((d + time.Microsecond/2) / time.Microsecond)
+	us := int64(d / time.Microsecond)
 	switch {
 	case us < 1000:
 		return appendThousandths(dst, time.Duration(us)*time.Microsecond)
