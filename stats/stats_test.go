@@ -419,7 +419,7 @@ func TestRecordAllocates(t *testing.T) {
 // 1,000 targets with round-trip times spread over a decade take less than 5 MB.
 // Further replies fall into buckets already there: they widen counts, no more.
 func TestMemory(t *testing.T) {
-	const targets, each = 1000, 2000
+	const targets, each = 1000, 500
 	var list []*probe.Target
 	for i := range targets {
 		list = append(list, &probe.Target{ID: i})
