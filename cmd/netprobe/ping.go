@@ -97,7 +97,7 @@ func (f *pingFlags) config(hosts []probe.Host) icmp.Config {
 		Size: f.size, Pattern: f.pattern, Await: f.reResolve > 0,
 		Socket: rawsock.Config{
 			Kind: socketKinds[f.socket], Source: f.source, Interface: f.iface, Mark: f.mark,
-			TTL: f.ttl, TOS: f.tos, PMTU: pmtuModes[f.pmtu],
+			TTL: f.ttl, TOS: f.tos, PMTU: pmtuModes[f.pmtu], RecvBuf: recvBuf,
 		},
 	}
 	if !privileged() {
@@ -175,6 +175,11 @@ func (p *pinger) Log(log *slog.Logger) {
 	log.Info("counters", "sent", c.Sent, "retried", c.Retried, "strays", c.Strays, "redirects", c.Redirects,
 		"dropped", c.Dropped, "user_clock", c.UserClock)
 }
+
+// recvBuf holds the answers of some 6,000 probes, in bytes, for the moments in
+// which this process does not get to run. The kernel takes it only when it is
+// needed, and gives an ordinary user less (net.core.rmem_max).
+const recvBuf = 8 << 20
 
 // minInterval is how closely an ordinary user may send to one target: ping's limit.
 const minInterval = 2 * time.Millisecond

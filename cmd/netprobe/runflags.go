@@ -77,7 +77,7 @@ func (f *runFlags) show(fs *pflag.FlagSet) {
 	onOff(fs, &f.json, "json", "", "same as -o json: one record a line")
 	fs.StringVar(&f.out, "out", "", "write JSON records to `FILE` as well; a FIFO works")
 	onOff(fs, &f.numeric, "numeric", "n", "addresses only, no names")
-	onOff(fs, &f.quiet, "quiet", "q", "summary only")
+	onOff(fs, &f.quiet, "quiet", "q", "summary only; --out gets all")
 	onOff(fs, &f.verbose, "verbose", "v", "say on stderr what happens inside")
 	onOff(fs, &f.stamps, "timestamps", "D", "start each line with the time")
 }

@@ -62,7 +62,7 @@ func (o *outlets) views(f *runFlags, quiet bool, targets int) ([]output.View, er
 	if err != nil || o.file == nil {
 		return []output.View{view}, err
 	}
-	records, err := output.NewView("json", o.file, output.Options{Quiet: f.quiet})
+	records, err := output.NewView("json", o.file, output.Options{}) // whole, however quiet the screen
 	return []output.View{view, records}, err
 }
 

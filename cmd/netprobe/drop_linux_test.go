@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// While it probes no thread has a capability in any set that counts, nor the
+// means to gain one. The bounding set stays: it gives nothing by itself.
+func TestDropsCapabilities(t *testing.T) {
+	if ok, err := condition("icmp"); err != nil {
+		t.Fatal(err)
+	} else if !ok {
+		t.Skip("no ICMP socket here: run as root, or allow user namespaces")
+	}
+	cmd := exec.Command("netprobe", "ping", "--json", "-i", "0.02", "127.0.0.1")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stdout)
+	for range 20 { // past the first probes every thread is there that will be
+		if !lines.Scan() {
+			t.Fatal("it ended too soon")
+		}
+	}
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", cmd.Process.Pid))
+	if err != nil || len(threads) < 2 {
+		t.Errorf("threads %v, %v", threads, err)
+	}
+	for _, path := range threads {
+		checkThread(t, path)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	for lines.Scan() { // let it say all it has to say
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// checkThread checks what /proc says of one thread.
+func checkThread(t *testing.T, path string) {
+	t.Helper()
+	status, err := os.ReadFile(path)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	want := map[string]string{
+		"CapInh:": "0000000000000000", "CapPrm:": "0000000000000000", "CapEff:": "0000000000000000", "CapAmb:": "0000000000000000", "NoNewPrivs:": "1",
+	}
+	seen := 0
+	for line := range strings.Lines(string(status)) {
+		name, value, _ := strings.Cut(line, "\t")
+		if w, ok := want[name]; ok {
+			seen++
+			if strings.TrimSpace(value) != w {
+				t.Errorf("%s: %s %s, want %s", path, name, strings.TrimSpace(value), w)
+			}
+		}
+	}
+	if seen != len(want) {
+		t.Errorf("%s: %d of %d lines", path, seen, len(want))
+	}
+}
+
+func TestRawWays(t *testing.T) {
+	for _, tt := range []struct {
+		name            string
+		confined, noNew bool
+		want            []string
+	}{
+		{"ordinary user", false, false, []string{"sudo setcap cap_net_raw+ep ", "--cap-add=NET_RAW"}},
+		{"no new privileges", false, true, []string{"# and start it without no_new_privs", "--cap-add=NET_RAW"}},
+		{"root without the capability", true, false, []string{"--cap-add=NET_RAW"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := rawWays(tt.confined, tt.noNew)
+			if len(got) != len(tt.want) {
+				t.Fatalf("got %q", got)
+			}
+			for i, w := range tt.want {
+				if !strings.Contains(got[i], w) {
+					t.Errorf("got %q, want %q in it", got[i], w)
+				}
+			}
+		})
+	}
+}
