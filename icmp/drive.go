@@ -53,6 +53,8 @@ func (e *Engine) read(p *port) error {
 	for {
 		err := p.Wait()
 		if err == nil {
+			p.sending.Lock()
+			p.sending.Unlock() //lint:ignore SA2001 waits for the batch to leave
 			err = e.drain(p)
 		}
 		if errors.Is(err, net.ErrClosed) {
@@ -78,6 +80,7 @@ func (e *Engine) begin(emit func(probe.Result)) {
 	e.start = time.Now()
 	e.wall.observe(e.start, e.start)
 	e.pacer = probe.NewPacer(e.cfg.Rate)
+	e.spread = probe.NewPacer(e.catchUpRate())
 	e.sched = probe.NewSchedule(len(e.cfg.Targets))
 	e.rows = make([]row, len(e.cfg.Targets))
 	for i, t := range e.cfg.Targets {
@@ -183,11 +186,9 @@ func (e *Engine) collect() (wake time.Duration, sending bool) {
 		if due == probe.Never {
 			return probe.Never, sending
 		}
-		if slot := e.pacer.Next(); slot > due {
-			due = slot
-		}
-		if due > now {
-			return due, sending
+		due = max(due, e.pacer.Next())
+		if next := max(due, e.spread.Next()); next > now {
+			return next, sending
 		}
 		n, full := e.launch(i, due, now)
 		if full {
@@ -230,6 +231,7 @@ func (e *Engine) launch(i int, due, now time.Duration) (n int, full bool) {
 	f.t, f.seq, f.sent, f.size = r.t, r.seq, now, uint16(size)
 	f.lag = uint32(min((now - due).Microseconds(), 1<<32-1))
 	e.pacer.Take(now)
+	e.spread.Take(now)
 	e.advance(i, now)
 	l.enqueue(e, f)
 	return rawsock.EchoHeaderLen + size, false

@@ -1,6 +1,7 @@
 package icmp
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -40,8 +41,9 @@ type Engine struct {
 	rows     []row
 	lanes    map[rawsock.Family]*lane
 	sched    *probe.Schedule
-	pacer    probe.Pacer
-	open     int // probes without an outcome
+	pacer    probe.Pacer // the user's cap: it moves what is planned
+	spread   probe.Pacer // how fast a run that fell behind catches up
+	open     int         // probes without an outcome
 	wall     wallWatch
 	cookies  cookies
 	pattern  []byte // payload of the largest probe so far
@@ -75,15 +77,25 @@ type port struct {
 	lane  *lane
 	index int // of its first identifier among those of the lane
 	first uint16
-	drain sync.Mutex // Drain calls must not overlap
-	visit func(*rawsock.Message)
-	batch batch
+	// A batch leaves under sending, and the reader passes through it before it
+	// drains: on a fast path the first answer wakes it while the rest still
+	// leaves, and it would be woken for each answer in turn. Kernel timestamps
+	// make the wait harmless.
+	sending sync.Mutex
+	drain   sync.Mutex // Drain calls must not overlap
+	visit   func(*rawsock.Message)
+	batch   batch
 }
 
 // warmUp is how long the kernel may take to switch receive timestamps on: it
 // patches its own code from a work queue (net_enable_timestamp), and a packet
 // that arrives before has no stamp. 1 to 3 ms were measured.
 const warmUp = 4 * time.Millisecond
+
+// recvBuf is the receive buffer asked for: room for the answers and departures
+// of about 500 probes, since a process that is kept from running for a moment
+// must not drop answers. Without privileges the system may allow less.
+const recvBuf = 1 << 20
 
 // manyIDs is how many identifiers a run takes that may have more than 65,536
 // probes in flight. Others keep to one, so that a flow stays a flow.
@@ -169,6 +181,7 @@ func (e *Engine) openLane(l *lane) error {
 		cfg := e.cfg.Socket
 		cfg.Family, cfg.IDs, cfg.ID = l.family, ids, randomID(ids)
 		cfg.MaxSize = rawsock.EchoHeaderLen + e.maxSize()
+		cfg.RecvBuf = cmp.Or(cfg.RecvBuf, recvBuf)
 		c, err := openConn(cfg)
 		if err != nil {
 			return err

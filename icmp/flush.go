@@ -34,9 +34,16 @@ func (e *Engine) flushPort(ctx context.Context, p *port) {
 	b := &p.batch
 	wait := fullWait
 	for i := 0; i < len(b.pkts); {
+		p.sending.Lock()
 		n, err := p.Send(b.pkts[i:])
+		p.sending.Unlock()
 		i += n
 		e.count(n, err)
+		if n > batchLen/2 {
+			// On a short path the answers are here already. Taking them now keeps
+			// the receive buffer empty however fast we send.
+			_ = e.drain(p) // the reader meets the same error and reports it
+		}
 		if n > 0 {
 			wait = fullWait
 		}

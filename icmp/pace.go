@@ -14,6 +14,16 @@ const floodWait = 10 * time.Millisecond
 // was stopped, the machine slept) the missed rounds are left out.
 const catchUp = time.Second
 
+// catchUpRate is how many packets per second leave at most while rounds missed
+// are sent after all: a burst would overflow somebody's queue, and the target
+// would be blamed for it. The schedule itself never needs so many.
+func (e *Engine) catchUpRate() float64 {
+	if e.cfg.Pace != Fixed {
+		return 0
+	}
+	return max(1000, 4*float64(len(e.cfg.Targets))/e.cfg.Interval.Seconds())
+}
+
 // advance sets when row i is due again after a probe left at now.
 func (e *Engine) advance(i int, now time.Duration) {
 	r := &e.rows[i]

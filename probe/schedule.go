@@ -47,7 +47,7 @@ func (s *Schedule) Set(row int, due time.Duration) {
 
 // Phase returns when the first probe of a row is due: rows start at most gap
 // apart and are spread evenly over interval where they are many. Phases fall on
-// a grid of a hundredth of the interval (at most 10 ms), so that many rows cost
+// a grid of a fiftieth of the interval (at most 20 ms), so that many rows cost
 // few wake-ups.
 func Phase(row, rows int, interval, gap time.Duration) time.Duration {
 	if rows < 2 {
@@ -60,7 +60,7 @@ func Phase(row, rows int, interval, gap time.Duration) time.Duration {
 	}
 	// Multiplying before dividing keeps the spread exact for many rows.
 	at = time.Duration(float64(interval) * float64(row) / float64(rows))
-	if grid := min(interval/100, 10*time.Millisecond); grid > 0 {
+	if grid := min(interval/50, 20*time.Millisecond); grid > 0 {
 		at -= at % grid
 	}
 	return at
