@@ -1,8 +1,6 @@
 package lab
 
-import (
-	"time"
-)
+import "time"
 
 // visit is p at its host.
 func (s *sim) visit(p *Packet) {

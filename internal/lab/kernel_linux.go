@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -10,6 +11,9 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
+
+// defaultMTU is Ethernet's.
+const defaultMTU = 1500
 
 // cleanup is a stack of things to undo.
 type cleanup []func() error
@@ -34,7 +38,7 @@ func startTopology(t *Topology) (l *Lab, err error) {
 			err = errors.Join(err, undo.run())
 		}
 	}()
-	near, nearTUN, err := tunNamespace(t, &undo)
+	near, nearTUN, err := tunNamespace(cmp.Or(t.Out.MTU, defaultMTU), &undo)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +48,7 @@ func startTopology(t *Topology) (l *Lab, err error) {
 	}
 	l = &Lab{Namespace: near, sim: s}
 	if slices.ContainsFunc(t.Hosts, func(h Host) bool { return h.Kernel }) {
-		far, farTUN, err := tunNamespace(t, &undo)
+		far, farTUN, err := tunNamespace(defaultMTU, &undo)
 		if err != nil {
 			return nil, err
 		}
@@ -66,7 +70,7 @@ func startTopology(t *Topology) (l *Lab, err error) {
 }
 
 // tunNamespace makes a namespace with a TUN device that is not up yet.
-func tunNamespace(t *Topology, undo *cleanup) (*Namespace, *tun, error) {
+func tunNamespace(mtu int, undo *cleanup) (*Namespace, *tun, error) {
 	sys, err := newNamespace()
 	if err != nil {
 		return nil, nil, err
@@ -82,10 +86,6 @@ func tunNamespace(t *Topology, undo *cleanup) (*Namespace, *tun, error) {
 		return nil, nil, err
 	}
 	err = sys.onDevice(func(dev netlink.Link) error {
-		mtu := 1500
-		if t.Out.MTU > 0 {
-			mtu = t.Out.MTU
-		}
 		return errors.Join(sys.nl.LinkSetTxQLen(dev, tunQueue), sys.nl.LinkSetMTU(dev, mtu))
 	})
 	if err != nil {
@@ -94,9 +94,16 @@ func tunNamespace(t *Topology, undo *cleanup) (*Namespace, *tun, error) {
 	return &Namespace{sys: sys}, d, nil
 }
 
+// minMTU6 is the smallest MTU with IPv6 (RFC 8200 section 5): below it Linux
+// has none on the device.
+const minMTU6 = 1280
+
 // configureNear gives the prober its addresses and routes for everything else.
 func configureNear(n *Namespace, t *Topology) error {
-	addrs := t.proberAddrs()
+	addrs := slices.Clone(t.proberAddrs())
+	if t.Out.MTU > 0 && t.Out.MTU < minMTU6 {
+		addrs = slices.DeleteFunc(addrs, netip.Addr.Is6)
+	}
 	for _, a := range addrs {
 		n.addrs = append(n.addrs, netip.PrefixFrom(a, a.BitLen()))
 	}
@@ -113,6 +120,11 @@ func configureFar(n *Namespace, t *Topology) error {
 	}
 	if err := n.Up(); err != nil {
 		return err
+	}
+	for _, a := range t.proberAddrs() {
+		if err := n.sys.spare(a); err != nil {
+			return fmt.Errorf("lab: spare %v: %w", a, err)
+		}
 	}
 	for _, h := range t.Hosts {
 		if !h.Kernel {

@@ -140,6 +140,20 @@ func TestKernelToSimulatedHost(t *testing.T) {
 	})
 }
 
+func TestSmallFirstLink(t *testing.T) {
+	t.Parallel()
+	l := Start(t, Topology{Out: Link{MTU: 600}, Hosts: []Host{{Kernel: true}}})
+	p := newPinger(t, l, targets[0])
+	payload := make([]byte, 1000)
+	if err := p.send(targets[0], 1, payload); err != nil {
+		t.Fatal(err)
+	}
+	p.wantReply(targets[0], 1, payload)
+	if e := l.Log().Probes()[0]; !e.Flags.Has(Fragmented) {
+		t.Errorf("%v, want fragments", e)
+	}
+}
+
 func TestKernelHost(t *testing.T) {
 	both(t, func(t *testing.T, target netip.Addr) {
 		near, _ := target.Prefix(target.BitLen() - 8)

@@ -37,6 +37,7 @@ type system interface {
 	addRoute(r route) error // no error if it is there
 	removeRoute(r route) error
 	serve(p netip.Prefix) error
+	spare(a netip.Addr) error // from serve
 	sysctl(name, value string) error
 	ordinary(c *exec.Cmd)
 	close() error

@@ -57,8 +57,9 @@ func newNamespace() (*linuxNamespace, error) {
 }
 
 func (n *linuxNamespace) prepare() error {
+	// Where the kernel has no IPv6 there is nothing to set.
 	if err := n.sysctl("net.ipv6.conf.default.accept_dad", "0"); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err // without IPv6 there is nothing to set
+		return err
 	}
 	lo, err := n.nl.LinkByName("lo")
 	if err != nil {
@@ -198,6 +199,16 @@ func (n *linuxNamespace) serve(p netip.Prefix) error {
 	}
 	return n.nl.RouteAdd(&netlink.Route{
 		LinkIndex: lo.Attrs().Index, Dst: ipNet(p), Type: unix.RTN_LOCAL, Table: unix.RT_TABLE_LOCAL, Scope: netlink.SCOPE_HOST,
+	})
+}
+
+// spare keeps an address out of the prefixes that are served. It has to be in
+// the table of the local routes, which Linux asks first.
+func (n *linuxNamespace) spare(a netip.Addr) error {
+	return n.onDevice(func(dev netlink.Link) error {
+		to := route{to: netip.PrefixFrom(a, a.BitLen())}.netlink(dev)
+		to.Table = unix.RT_TABLE_LOCAL
+		return n.nl.RouteAdd(to)
 	})
 }
 
