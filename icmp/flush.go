@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"netprobe/probe"
@@ -39,9 +40,9 @@ func (e *Engine) flushPort(ctx context.Context, p *port) {
 		p.sending.Unlock()
 		i += n
 		e.count(n, err)
-		if n > batchLen/2 {
+		if n > batchLen/2 || e.cfg.Pace == Flood {
 			// On a short path the answers are here already. Taking them now keeps
-			// the receive buffer empty however fast we send.
+			// the receive buffer empty however fast we send, and a flood going.
 			_ = e.drain(p) // the reader meets the same error and reports it
 		}
 		if n > 0 {
@@ -91,22 +92,29 @@ func (e *Engine) fail(l *lane, n uint64, err error) {
 	if f == nil {
 		return
 	}
-	r := probe.Result{Status: probe.Failed, Err: err}
-	r.Reason, r.MTU = e.explain(f.t, err)
-	if r.MTU > 0 {
-		r.Err = fmt.Errorf("packet of %d bytes exceeds the path MTU of %d: %w", ipSize(l.family, int(f.size)), r.MTU, err)
-	}
+	r := probe.Result{Status: probe.Failed}
+	var why string
+	r.Reason, r.MTU, why = e.explain(f.t, err, headers(l.family)+int(f.size))
+	r.Err = &SendError{why, err}
 	e.settle(l, f, r)
 }
 
+// A SendError says in words for people why a probe could not leave. It wraps
+// the *os.SyscallError.
+type SendError struct {
+	why string
+	err error
+}
+
+func (e *SendError) Error() string { return e.why }
+func (e *SendError) Unwrap() error { return e.err }
+
 // failWithoutSocket reports a probe of a family that has no socket.
 func (e *Engine) failWithoutSocket(r *row, l *lane) {
-	err := errors.New("icmp: no socket of this address family")
+	res := probe.Result{Target: r.t, Seq: r.seq, Status: probe.Failed, Reason: probe.NoRoute, Err: errNoSocket}
 	if l != nil && l.err != nil {
-		err = l.err
+		res.Err = l.err
 	}
-	res := probe.Result{Target: r.t, Seq: r.seq, Status: probe.Failed, Err: err}
-	res.Reason, _ = e.explain(r.t, err)
 	if e.cfg.Sizer != nil {
 		e.cfg.Sizer.Learn(&res)
 	}
@@ -114,30 +122,37 @@ func (e *Engine) failWithoutSocket(r *row, l *lane) {
 	e.hurry(&res, e.now())
 }
 
-// explain turns a failed send into a reason, with the path MTU where that is
-// what it was about.
-func (e *Engine) explain(t *probe.Target, err error) (probe.Reason, int) {
+var errNoSocket = errors.New("no socket of this address family")
+
+// explain turns a failed send of a packet of size bytes into a reason and
+// words, with the path MTU where that is what it was about.
+func (e *Engine) explain(t *probe.Target, err error, size int) (r probe.Reason, mtu int, why string) {
 	switch rawsock.CauseOf(err) {
 	case rawsock.Full:
-		return probe.NoBuffers, 0
+		return probe.NoBuffers, 0, "the send queue of this host is full"
 	case rawsock.Denied:
-		return probe.Permission, 0
-	case rawsock.NoRoute, rawsock.NoSource:
-		return probe.NoRoute, 0
+		return probe.Permission, 0, "a firewall rule or a missing privilege on this host forbids it"
+	case rawsock.NoRoute:
+		return probe.NoRoute, 0, "no route from this host"
+	case rawsock.NoSource:
+		if src := e.cfg.Socket.Source; src.IsValid() {
+			return probe.NoRoute, 0, fmt.Sprintf("source address %v is not on this host", src)
+		}
 	case rawsock.LinkDown:
-		return probe.LinkDown, 0
+		return probe.LinkDown, 0, "the interface is down"
 	case rawsock.TooBig:
 		route, _ := rawsock.RouteTo(t.Addr.Addr(), e.cfg.Socket)
+		why = fmt.Sprintf("packet of %d bytes exceeds the path MTU of %d", size, route.MTU)
 		if t.Addr.Addr().Is4() {
-			return probe.FragNeeded, route.MTU
+			return probe.FragNeeded, route.MTU, why
 		}
-		return probe.PacketTooBig, route.MTU
+		return probe.PacketTooBig, route.MTU, why
 	}
-	return probe.ReasonOther, 0
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		return probe.ReasonOther, 0, errno.Error()
+	}
+	return probe.ReasonOther, 0, err.Error()
 }
-
-// ipSize is the size of the IP packet around a payload.
-func ipSize(f rawsock.Family, payload int) int { return headers(f) + payload }
 
 // headers is the size of the IP and ICMP headers before a payload.
 func headers(f rawsock.Family) int {

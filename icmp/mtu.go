@@ -100,12 +100,17 @@ func (m *mtuSearch) learn(r *probe.Result) {
 			return
 		}
 		// One that never got an answer has no path to measure, and a packet we
-		// could not send says nothing about it.
-		if m.fits == 0 || r.Status == probe.Failed {
+		// could not send says nothing about it, unless the device refuses just
+		// the large ones, as a veth does whose other end has a smaller MTU.
+		switch {
+		case m.fits == 0 || r.Status == probe.Failed && r.Reason != probe.NoBuffers:
 			m.finish()
 			return
+		case r.Status == probe.Failed:
+			m.found.Local = true
+		default:
+			m.found.BlackHole = true
 		}
-		m.found.BlackHole = true
 		m.fails = m.size
 	}
 	m.tries = 0
@@ -177,8 +182,7 @@ func nextCommon(c int) int {
 func (m *mtuSearch) finish() {
 	m.done = true
 	m.found.MTU = m.fits
-	m.found.Local = m.fits == m.link
-	if m.found.Local {
-		m.found.BlackHole = false
+	if m.fits == m.link {
+		m.found.Local, m.found.BlackHole = true, false
 	}
 }
