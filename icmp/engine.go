@@ -68,6 +68,9 @@ type lane struct {
 	family rawsock.Family
 	ports  []*port
 	err    error // why the family cannot be used; ports is empty then
+
+	homeless  bool          // this host has no source address, as of
+	homeUntil time.Duration // when that wants asking again
 	flights
 }
 

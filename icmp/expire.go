@@ -1,6 +1,7 @@
 package icmp
 
 import (
+	"syscall"
 	"time"
 
 	"netprobe/probe"
@@ -63,12 +64,36 @@ func (e *Engine) overdue(l *lane, f *flight) {
 		e.settle(l, f, h.Result)
 		return
 	}
+	if e.homeless(l, f) {
+		e.settle(l, f, probe.Result{Status: probe.Failed, Reason: probe.NoRoute, Err: errHomeless})
+		return
+	}
 	f.state = overdue
 	e.emit(e.fill(f, probe.Result{Interim: true, Status: probe.Lost, Reason: probe.NoResponse}))
 	// Adaptive goes on; Lockstep waits for the outcome.
 	if e.cfg.Pace == Adaptive && !e.rows[f.t.ID].done {
 		e.sched.Set(f.t.ID, min(e.sched.Due(f.t.ID), e.now()))
 	}
+}
+
+// homelessCheck is how long an answer of homeless holds.
+const homelessCheck = 100 * time.Millisecond
+
+var errHomeless = &SendError{why: "no IPv6 source address on this host", err: syscall.EADDRNOTAVAIL}
+
+// homeless reports whether this host has no address to send to f's target from.
+// Linux then sends IPv6 packets all the same, from ::1, and nobody can answer
+// them: that is our failure, not the target's silence.
+func (e *Engine) homeless(l *lane, f *flight) bool {
+	dst := f.t.Addr.Addr()
+	if l.family != rawsock.IPv6 || dst.IsLoopback() || e.cfg.Socket.Source.IsValid() {
+		return false
+	}
+	if now := e.now(); now >= l.homeUntil {
+		l.homeless = e.Source(dst).IsLoopback()
+		l.homeUntil = now + homelessCheck
+	}
+	return l.homeless
 }
 
 // lose decides that nobody answered f, or not in a way that counts.

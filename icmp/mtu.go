@@ -18,8 +18,7 @@ import (
 func NewMTUSearch(link func(*probe.Target) int) Sizer {
 	if link == nil {
 		link = func(t *probe.Target) int {
-			r, _ := rawsock.RouteTo(t.Addr.Addr(), rawsock.Config{})
-			return r.Link
+			return rawsock.LinkMTU(t.Addr.Addr(), rawsock.Config{})
 		}
 	}
 	return &mtuSearches{link: link, rows: map[int]*mtuSearch{}}

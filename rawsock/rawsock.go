@@ -64,31 +64,35 @@ type Message struct {
 	Arrived time.Time // when this process took its batch out of the socket
 }
 
-// linkMTU returns the MTU of the interface with the given name, or else of the
-// one that has the address; 0 if there is none.
-func linkMTU(name string, a netip.Addr) int {
-	if name != "" {
-		i, err := net.InterfaceByName(name)
+// Route is how the kernel would send to a destination.
+type Route struct {
+	Source netip.Addr // address packets leave from
+	MTU    int        // path MTU the kernel knows, at first that of the interface; 0 if it does not tell
+}
+
+// LinkMTU returns the MTU of the interface through which packets to dst leave
+// from a socket of cfg; 0 if unknown.
+func LinkMTU(dst netip.Addr, cfg Config) int {
+	if cfg.Interface != "" {
+		i, err := net.InterfaceByName(cfg.Interface)
 		if err != nil {
 			return 0
 		}
 		return i.MTU
 	}
+	route, err := RouteTo(dst, cfg)
+	if err != nil {
+		return 0
+	}
 	all, _ := net.Interfaces()
 	for _, i := range all {
 		addrs, _ := i.Addrs()
-		for _, n := range addrs {
-			if p, err := netip.ParsePrefix(n.String()); err == nil && p.Addr().Unmap() == a.WithZone("") {
+		for _, a := range addrs {
+			p, err := netip.ParsePrefix(a.String())
+			if err == nil && p.Addr().Unmap() == route.Source.WithZone("") {
 				return i.MTU
 			}
 		}
 	}
 	return 0
-}
-
-// Route is how the kernel would send to a destination.
-type Route struct {
-	Source netip.Addr // address packets leave from
-	MTU    int        // path MTU the kernel knows, at first that of the interface; 0 if it does not tell
-	Link   int        // MTU of the interface packets leave through; 0 if unknown
 }

@@ -31,7 +31,7 @@ func routeTo(dst netip.Addr, cfg Config) (Route, error) {
 		level, name = unix.SOL_IPV6, unix.IPV6_MTU
 	}
 	mtu, err := unix.GetsockoptInt(fd, level, name)
-	return Route{Source: src, MTU: mtu, Link: linkMTU(cfg.Interface, src)}, opError("getsockopt IP_MTU", err)
+	return Route{Source: src, MTU: mtu}, opError("getsockopt IP_MTU", err)
 }
 
 // connectedSource binds fd to src if that is valid, connects it to dst and

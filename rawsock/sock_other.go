@@ -216,6 +216,5 @@ func routeTo(dst netip.Addr, cfg Config) (Route, error) {
 		return Route{}, fmt.Errorf("rawsock: %w", err)
 	}
 	defer conn.Close()
-	src := addrOf(conn.LocalAddr())
-	return Route{Source: src, Link: linkMTU(cfg.Interface, src)}, nil
+	return Route{Source: addrOf(conn.LocalAddr())}, nil
 }

@@ -129,11 +129,7 @@ func expected(hosts []probe.Host) []*probe.Target {
 
 // link is the MTU of the interface towards t, bytes; 0 if unknown.
 func (f *pingFlags) link(t *probe.Target) int {
-	r, err := rawsock.RouteTo(t.Addr.Addr(), rawsock.Config{Source: f.source, Interface: f.iface})
-	if err != nil {
-		return 0
-	}
-	return r.Link
+	return rawsock.LinkMTU(t.Addr.Addr(), rawsock.Config{Source: f.source, Interface: f.iface})
 }
 
 // pinger is the echo engine as a session sees it.
