@@ -56,11 +56,12 @@ type rowState struct {
 const noAnswer = time.Duration(-1)
 
 func (s *rowState) add(r *probe.Result) {
+	if r.Status == probe.Pending {
+		return // nobody knows, so what was known stands
+	}
 	s.reason = r.Reason
 	rtt := noAnswer
 	switch r.Status {
-	case probe.Pending:
-		return
 	case probe.Failed:
 		s.condition = untested
 		return
