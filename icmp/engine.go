@@ -23,6 +23,7 @@ type conn interface {
 	Wait() error
 	Drain(func(*rawsock.Message)) error
 	Dropped() uint32
+	RecvBuf() int
 	Shutdown()
 	Close() error
 }
@@ -298,6 +299,17 @@ func (e *Engine) Clock() probe.Clock {
 		}
 	}
 	return probe.User
+}
+
+// RecvBuf is the size of one socket's receive buffer in bytes, as the kernel
+// accounts it; 0 if unknown.
+func (e *Engine) RecvBuf() int {
+	for _, l := range e.lanes {
+		for _, p := range l.ports {
+			return p.RecvBuf()
+		}
+	}
+	return 0
 }
 
 // Counters may be called while Probe runs.

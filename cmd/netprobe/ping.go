@@ -167,7 +167,7 @@ func (p *pinger) Doubts() []string {
 
 func (p *pinger) Log(log *slog.Logger) {
 	c := p.Counters()
-	log.Info("socket", "kind", p.Kind(), "clock", p.Clock())
+	log.Info("socket", "kind", p.Kind(), "clock", p.Clock(), "recv_buf", p.RecvBuf())
 	log.Info("counters", "sent", c.Sent, "retried", c.Retried, "strays", c.Strays, "redirects", c.Redirects,
 		"dropped", c.Dropped, "user_clock", c.UserClock)
 }
