@@ -11,8 +11,18 @@ import (
 )
 
 // appendStatistics appends the block at the end of a run for one target: ping's
-// lines, then ours.
+// lines, then ours. After a path-MTU search it is the conclusion alone: packets
+// sent to be too large are no loss.
 func appendStatistics(b []byte, s *stats.Summary) []byte {
+	if s.PathMTU != nil {
+		b = append(b, "\n--- "...)
+		b = appendEscaped(b, s.Target.Name)
+		b = append(b, " path MTU search ---\n"...)
+		if s.Error != nil {
+			return appendUntested(b, s)
+		}
+		return appendPathMTU(b, s.PathMTU)
+	}
 	b = append(b, "\n--- "...)
 	b = appendEscaped(b, s.Target.Name)
 	b = append(b, " ping statistics ---\n"...)
@@ -25,15 +35,16 @@ func appendStatistics(b []byte, s *stats.Summary) []byte {
 	}
 	b = append(b, '\n') // as ping: an empty line where there is no rtt
 	if s.Error != nil {
-		b = append(b, "could not test: "...)
-		b = appendEscaped(b, s.Error.Error())
-		b = append(b, '\n')
+		b = appendUntested(b, s)
 	}
-	b = appendOwnLine(b, s)
-	if s.PathMTU != nil {
-		b = appendPathMTU(b, s.PathMTU)
-	}
-	return b
+	return appendOwnLine(b, s)
+}
+
+// appendUntested appends why s has nothing to tell.
+func appendUntested(b []byte, s *stats.Summary) []byte {
+	b = append(b, "could not test: "...)
+	b = appendEscaped(b, s.Error.Error())
+	return append(b, '\n')
 }
 
 // appendCounts appends "3 packets transmitted, 3 received, 0% packet loss, time 801ms".
