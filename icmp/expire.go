@@ -70,9 +70,10 @@ func (e *Engine) overdue(l *lane, f *flight) {
 	}
 	f.state = overdue
 	e.emit(e.fill(f, probe.Result{Interim: true, Status: probe.Lost, Reason: probe.NoResponse}))
-	// Adaptive goes on; Lockstep waits for the outcome.
-	if e.cfg.Pace == Adaptive && !e.rows[f.t.ID].done {
-		e.sched.Set(f.t.ID, min(e.sched.Due(f.t.ID), e.now()))
+	// Adaptive goes on after its newest probe; Lockstep waits for the outcome.
+	if row := &e.rows[f.t.ID]; e.cfg.Pace == Adaptive && f.seq == row.seq && !row.done {
+		at := max(e.now(), row.last+e.cfg.MinGap)
+		e.sched.Set(f.t.ID, min(e.sched.Due(f.t.ID), at))
 	}
 }
 
