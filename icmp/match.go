@@ -58,7 +58,7 @@ func (e *Engine) takeEcho(l *lane, f *flight, m *rawsock.Message) {
 	case !proven && f.open():
 		r.Status, r.Reason = probe.Lost, probe.BadReply
 		l.hold(f, held{r, true})
-	case !proven, f.state == decided, r.RTT > e.cfg.Timeout+e.cfg.Late && f.open():
+	case !proven, f.state == decided, r.RTT > e.cfg.Timeout+e.cfg.Late:
 		e.counters.Strays++
 	case f.state == answered:
 		r.Flags |= probe.Dup
