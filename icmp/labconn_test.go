@@ -258,3 +258,22 @@ func validSum6(ip *layers.IPv6, icmp *layers.ICMPv6) bool {
 	pseudo = append(pseudo, byte(n>>24), byte(n>>16), byte(n>>8), byte(n), 0, 0, 0, 58)
 	return gopacket.FoldChecksum(gopacket.ComputeChecksum(append(pseudo, body...), 0)) == 0
 }
+
+// mend writes the lengths and checksums of an ICMP packet without IP options
+// that a test has altered.
+func mend(raw []byte) {
+	n := len(raw)
+	if raw[0]>>4 == 4 {
+		raw[2], raw[3], raw[10], raw[11], raw[22], raw[23] = byte(n>>8), byte(n), 0, 0, 0, 0
+		put16(raw[10:], gopacket.FoldChecksum(gopacket.ComputeChecksum(raw[:20], 0)))
+		put16(raw[22:], gopacket.FoldChecksum(gopacket.ComputeChecksum(raw[20:], 0)))
+		return
+	}
+	body := raw[40:]
+	put16(raw[4:], uint16(len(body)))
+	body[2], body[3] = 0, 0
+	pseudo := append(append([]byte(nil), raw[8:40]...), 0, 0, raw[4], raw[5], 0, 0, 0, 58)
+	put16(body[2:], gopacket.FoldChecksum(gopacket.ComputeChecksum(append(pseudo, body...), 0)))
+}
+
+func put16(b []byte, v uint16) { b[0], b[1] = byte(v>>8), byte(v) }
