@@ -64,9 +64,9 @@ func (f *pingFlags) packet(fs *pflag.FlagSet) {
 	fs.VarP(intValue{&f.size, 0, maxPayload}, "size", "s", "payload bytes")
 	fs.Var(patternValue{&f.pattern}, "pattern", "fill the payload with these bytes, up to 16")
 	fs.VarP(wordValue{&f.pmtu, pmtuWords}, "pmtudisc", "M", "path-MTU discovery: `MODE` do (never fragment), want, dont or probe")
-	fs.Var(sweepValue{&f.sweep}, "sweep-sizes", "one probe of each payload size from `A-B[/STEP]`")
+	fs.Var(sweepValue{&f.sweep}, "sweep-sizes", "`A-B[/STEP]`: one probe of each payload size from A to B")
 	onOff(fs, &f.mtu, "mtu", "", "find the largest packet that passes unfragmented, and who said so")
-	fs.Var(wordValue{&f.socket, []string{"auto", "raw", "dgram"}}, "socket", "kind of ICMP socket: auto, raw (privileged) or dgram")
+	fs.Var(wordValue{&f.socket, []string{"auto", "raw", "dgram"}}, "socket", "`KIND` of ICMP socket: auto, raw (privileged) or dgram")
 }
 
 var pingConflicts = []conflict{

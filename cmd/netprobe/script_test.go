@@ -115,14 +115,14 @@ func code(ts *testscript.TestScript, neg bool, args []string) { start(ts, neg, a
 func user(ts *testscript.TestScript, neg bool, args []string) { start(ts, neg, args, true) }
 
 // start runs args[1:] and compares its exit code with args[0]. Nothing a script
-// starts takes long: half a minute means that it hangs.
+// starts takes long: two minutes mean that it hangs.
 func start(ts *testscript.TestScript, neg bool, args []string, ordinary bool) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: code N PROGRAM [ARGUMENT...]")
 	}
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	s := ts.Value("script").(*script)
 	run := func(c *exec.Cmd, do func() error) {
