@@ -23,13 +23,16 @@ const (
 	stepSlew  = 1000 // one part in 1000
 )
 
-// observe takes a reading of both clocks at once.
-func (w *wallWatch) observe(start, t time.Time) {
-	mono := t.Sub(start)
-	offset := t.UnixNano() - int64(mono)
+// observe reads both clocks out of t.
+func (e *Engine) observe(t time.Time) { e.wall.observe(t.Sub(e.start), e.wallAt(t)) }
+
+// observe takes a reading of both clocks at once: since the start, and ns since
+// 1970. Readings may come a little out of order.
+func (w *wallWatch) observe(mono time.Duration, wall int64) {
+	offset := wall - int64(mono)
 	moved := time.Duration(offset - w.offset).Abs()
 	if w.known && moved > stepSlack+(mono-w.seen).Abs()/stepSlew {
-		w.stepped = mono
+		w.stepped = max(w.stepped, mono)
 	}
 	w.offset, w.seen, w.known = offset, mono, true
 }

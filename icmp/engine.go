@@ -46,6 +46,7 @@ type Engine struct {
 	spread   probe.Pacer // how fast a run that fell behind catches up
 	open     int         // probes without an outcome
 	wall     wallWatch
+	wallAt   func(time.Time) int64 // the wall clock of a reading, ns since 1970
 	cookies  cookies
 	pattern  []byte // payload of the largest probe so far
 	counters Counters
@@ -81,6 +82,7 @@ type port struct {
 	lane  *lane
 	index int // of its first identifier among those of the lane
 	first uint16
+	ids   uint16 // how many there are
 	// A batch leaves under sending, and the reader passes through it before it
 	// drains: on a fast path the first answer wakes it while the rest still
 	// leaves, and it would be woken for each answer in turn. Kernel timestamps
@@ -147,6 +149,7 @@ func newEngine(cfg Config) (*Engine, error) {
 	return &Engine{
 		cfg:     cfg,
 		opened:  time.Now(),
+		wallAt:  time.Time.UnixNano,
 		lanes:   map[rawsock.Family]*lane{},
 		cookies: cookies,
 		kick:    make(chan struct{}, 1),
@@ -225,7 +228,7 @@ func openConn(cfg rawsock.Config) (*rawsock.Conn, error) {
 
 func (e *Engine) addPort(l *lane, c conn) {
 	first, n := c.IDs()
-	p := &port{conn: c, lane: l, index: len(l.flights.ids), first: first}
+	p := &port{conn: c, lane: l, index: len(l.flights.ids), first: first, ids: n}
 	p.visit = func(m *rawsock.Message) { e.take(p, m) }
 	for i := range n {
 		l.flights.ids = append(l.flights.ids, first+i)

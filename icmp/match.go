@@ -18,31 +18,45 @@ func (e *Engine) take(p *port, m *rawsock.Message) {
 		}
 		return
 	}
-	e.wall.observe(e.start, m.Arrived)
-	f := p.lane.onWire(p.index+int(m.ID-p.first), m.Seq)
+	e.observe(m.Arrived)
+	f := p.flightOf(m)
 	if f == nil {
 		e.counters.Strays++
 		return
 	}
 	switch m.Event {
 	case rawsock.Echo:
-		e.takeEcho(p.lane, f, m)
+		e.takeEcho(p, f, m)
 	case rawsock.Error:
 		e.takeError(p.lane, f, m)
 	case rawsock.Redirect:
+		if !sameHost(m.Dst, f.t.Addr.Addr()) {
+			e.counters.Strays++
+			return
+		}
 		e.counters.Redirects++
 	}
 }
 
+// flightOf returns the probe with the identifier and sequence number of m, nil
+// if the identifier is not one of p's: not every system keeps others out.
+func (p *port) flightOf(m *rawsock.Message) *flight {
+	i := m.ID - p.first
+	if i >= p.ids {
+		return nil
+	}
+	return p.lane.onWire(p.index+int(i), m.Seq)
+}
+
 // takeEcho judges an echo reply to f. The cookie proves that whoever sent it
 // has seen the request.
-func (e *Engine) takeEcho(l *lane, f *flight, m *rawsock.Message) {
+func (e *Engine) takeEcho(p *port, f *flight, m *rawsock.Message) {
 	flags, proven := e.verify(f, m)
 	target := sameHost(m.From, f.t.Addr.Addr())
 	if !target {
 		flags |= probe.WrongSource
 	}
-	if !proven && !target {
+	if !target && (!proven || f.size < cookieLen) {
 		e.counters.Strays++
 		return
 	}
@@ -57,19 +71,19 @@ func (e *Engine) takeEcho(l *lane, f *flight, m *rawsock.Message) {
 	switch {
 	case !proven && f.open():
 		r.Status, r.Reason = probe.Lost, probe.BadReply
-		l.hold(f, held{r, true})
+		p.lane.hold(f, held{r, true})
 	case !proven, f.state == decided, r.RTT > e.cfg.Timeout+e.cfg.Late:
 		e.counters.Strays++
 	case f.state == answered:
 		r.Flags |= probe.Dup
 		e.emit(e.fill(f, r))
 	default:
-		e.answer(l, f, r)
+		e.answer(p, f, r)
 	}
 }
 
 // answer decides f by a proven reply.
-func (e *Engine) answer(l *lane, f *flight, r probe.Result) {
+func (e *Engine) answer(p *port, f *flight, r probe.Result) {
 	row := &e.rows[f.t.ID]
 	if f.seq < row.best {
 		r.Flags |= probe.Reordered
@@ -78,7 +92,10 @@ func (e *Engine) answer(l *lane, f *flight, r probe.Result) {
 	if r.RTT > e.cfg.Timeout {
 		r.Status = probe.Late
 	}
-	e.settle(l, f, r)
+	if r.Clock == probe.User && p.KernelClock() {
+		e.counters.UserClock++
+	}
+	e.settle(p.lane, f, r)
 }
 
 // verify compares the payload of an echo reply with what f carried. Proven
