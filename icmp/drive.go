@@ -105,7 +105,7 @@ func (e *Engine) send(ctx context.Context) {
 			e.flush(ctx)
 			continue
 		}
-		if wake == probe.Never && !e.cfg.Await {
+		if wake == probe.Never && !e.awaiting() {
 			return
 		}
 		timer.Reset(wake - e.now())
@@ -116,6 +116,21 @@ func (e *Engine) send(ctx context.Context) {
 		}
 	}
 	e.abandon()
+}
+
+// awaiting reports whether Retarget may still bring the run work.
+func (e *Engine) awaiting() bool {
+	if !e.cfg.Await {
+		return false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := range e.rows {
+		if !e.rows[i].done {
+			return true
+		}
+	}
+	return false
 }
 
 // turn decides what has run out of time and registers what is due. It returns
@@ -209,7 +224,8 @@ func (e *Engine) launch(i int, due, now time.Duration) (n int, full bool) {
 	r := &e.rows[i]
 	size, ok := e.nextSize(r)
 	if !ok {
-		r.done = true
+		// A row that lost its address may get another one.
+		r.done = r.t.Err == nil
 		e.sched.Set(i, probe.Never)
 		return 0, false
 	}
