@@ -155,10 +155,10 @@ func TestStoppedProcess(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			topo := rtt20
 			topo.Hook = lab.Each(map[int]lab.Verdict{2: {Drop: true}, 4: {Delay: 300 * ms}, 5: {Delay: 900 * ms}})
-			cfg := Config{Targets: targets(addr), Count: 5, Interval: 10 * ms, Timeout: 200 * ms, Late: 300 * ms, Size: 56}
+			cfg := Config{Targets: targets(addr), Count: 5, Interval: 8 * ms, Timeout: 200 * ms, Late: 300 * ms, Size: 56}
 			p := newPlay(t, topo, cfg)
 			p.stop = func() time.Duration {
-				if time.Since(p.start) < 40*ms {
+				if time.Since(p.start) < 32*ms {
 					return 0
 				}
 				return 30 * time.Second
