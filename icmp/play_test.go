@@ -98,8 +98,16 @@ func (p *play) run(ctx context.Context) *play {
 // rehearse runs cfg over topo in virtual time and hands the play to look.
 func rehearse(t *testing.T, topo lab.Topology, cfg Config, look func(*testing.T, *play)) {
 	t.Helper()
+	rehearseWith(t, topo, cfg, func(*play) {}, look)
+}
+
+// rehearseWith is rehearse with something to prepare before the run.
+func rehearseWith(t *testing.T, topo lab.Topology, cfg Config, prepare func(*play), look func(*testing.T, *play)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		look(t, newPlay(t, topo, cfg).run(t.Context()))
+		p := newPlay(t, topo, cfg)
+		prepare(p)
+		look(t, p.run(t.Context()))
 	})
 }
 
