@@ -207,7 +207,8 @@ func (e *Engine) collect() (wake time.Duration, sending bool) {
 		}
 		n, full := e.launch(i, due, now)
 		if full {
-			// Only the next decision makes room.
+			// Only a decision makes room: settle wakes us.
+			e.full = true
 			return e.nextExpiry(), sending
 		}
 		if n > 0 {

@@ -45,6 +45,7 @@ type Engine struct {
 	pacer    probe.Pacer // the user's cap: it moves what is planned
 	spread   probe.Pacer // how fast a run that fell behind catches up
 	open     int         // probes without an outcome
+	full     bool        // the sender waits for room in a table
 	wall     wallWatch
 	wallAt   func(time.Time) int64 // the wall clock of a reading, ns since 1970
 	cookies  cookies

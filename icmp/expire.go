@@ -122,6 +122,10 @@ func (e *Engine) settle(l *lane, f *flight, r probe.Result) {
 	}
 	e.emit(r)
 	e.hurry(&r, e.now())
+	if e.full {
+		e.full = false
+		e.wake()
+	}
 	if _, due := e.sched.Next(); due == probe.Never && e.open == 0 {
 		e.wake() // that was the last
 	}
