@@ -58,12 +58,13 @@ type Engine struct {
 
 // row is the state of one target.
 type row struct {
-	t    *probe.Target
-	seq  uint64        // of the last probe
-	best uint64        // highest sequence number answered
-	open int           // probes without an outcome
-	last time.Duration // when the last probe left
-	done bool          // no more probes
+	t      *probe.Target
+	seq    uint64        // of the last probe
+	best   uint64        // highest sequence number answered
+	bestAt int64         // when that answer arrived, ns since 1970
+	open   int           // probes without an outcome
+	last   time.Duration // when the last probe left
+	done   bool          // no more probes
 }
 
 // lane is one family: its sockets and what is in flight on them.

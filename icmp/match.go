@@ -78,17 +78,27 @@ func (e *Engine) takeEcho(p *port, f *flight, m *rawsock.Message) {
 		r.Flags |= probe.Dup
 		e.emit(e.fill(f, r))
 	default:
-		e.answer(p, f, r)
+		e.answer(p, f, r, arrival(m))
 	}
 }
 
-// answer decides f by a proven reply.
-func (e *Engine) answer(p *port, f *flight, r probe.Result) {
+// arrival is when m arrived, ns since 1970. Several sockets are read one after
+// the other: only the kernel knows which of two answers came first.
+func arrival(m *rawsock.Message) int64 {
+	if m.Stamp != 0 {
+		return m.Stamp
+	}
+	return m.Arrived.UnixNano()
+}
+
+// answer decides f by a proven reply that arrived at the given time.
+func (e *Engine) answer(p *port, f *flight, r probe.Result, at int64) {
 	row := &e.rows[f.t.ID]
-	if f.seq < row.best {
+	if f.seq > row.best {
+		row.best, row.bestAt = f.seq, at
+	} else if at >= row.bestAt {
 		r.Flags |= probe.Reordered
 	}
-	row.best = max(row.best, f.seq)
 	if r.RTT > e.cfg.Timeout {
 		r.Status = probe.Late
 	}
