@@ -85,7 +85,7 @@ type labConn struct {
 	df       bool
 	dropped  uint32
 	mu       sync.Mutex // guards what follows
-	data     []arrival
+	data     []queued
 	departed []rawsock.Message
 	buf      gopacket.SerializeBuffer
 	ready    chan struct{}
@@ -93,8 +93,8 @@ type labConn struct {
 	once     sync.Once
 }
 
-// arrival is a packet in a receive queue.
-type arrival struct {
+// queued is a packet in a receive queue.
+type queued struct {
 	raw []byte
 	at  int64 // ns since 1970 by the wall clock
 }
@@ -187,7 +187,7 @@ func (c *labConn) receive(raw []byte) {
 		return
 	}
 	c.mu.Lock()
-	c.data = append(c.data, arrival{raw, c.net.wall(time.Now())})
+	c.data = append(c.data, queued{raw, c.net.wall(time.Now())})
 	c.mu.Unlock()
 	c.notify()
 }
