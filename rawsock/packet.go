@@ -165,26 +165,19 @@ func parseEcho(b []byte, m *Message) {
 // parseQuote reads the start of our own packet out of an ICMP error. RFC 792
 // promises its header and 8 octets, RFC 1812 and RFC 4443 as much as fits.
 func parseQuote(f Family, b []byte, m *Message) bool {
-	var body []byte
-	if f == IPv4 {
-		h, ok := parseHeader4(b)
-		if !ok || h.proto != protoICMP4 || h.fragment {
-			return false
-		}
-		m.Dst, body = h.dst, b[h.len:]
-		// What follows the quoted packet may be extensions (RFC 4884), not payload.
-		if n := h.total - h.len; n >= EchoHeaderLen && n < len(body) {
-			body = body[:n]
-		}
-	} else {
-		h, ok := parseHeader6(b)
-		if !ok || h.proto != protoICMP6 || h.fragment {
-			return false
-		}
-		m.Dst, body = h.dst, b[h.len:]
-		if n := h.total - h.len; n >= EchoHeaderLen && n < len(body) {
-			body = body[:n]
-		}
+	parse, proto := parseHeader4, uint8(protoICMP4)
+	if f == IPv6 {
+		parse, proto = parseHeader6, protoICMP6
+	}
+	h, ok := parse(b)
+	if !ok || h.proto != proto || h.fragment {
+		return false
+	}
+	m.Dst = h.dst
+	body := b[h.len:]
+	// What follows the quoted packet may be extensions (RFC 4884), not payload.
+	if n := h.total - h.len; n >= EchoHeaderLen && n < len(body) {
+		body = body[:n]
 	}
 	return parseQuotedEcho(f, body, m)
 }

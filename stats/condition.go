@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"netprobe/internal/spell"
 	"unicode"
 )
 
@@ -134,8 +136,7 @@ func parseClause(text string) (clause, error) {
 
 func findMetric(name string) (*metric, error) {
 	name = strings.ToLower(name)
-	best, distance := "", 3 // a word further away than two edits is no misspelling
-	var known []string
+	var known, all []string
 	for i := range metrics {
 		m := &metrics[i]
 		known = append(known, m.names[0])
@@ -143,15 +144,13 @@ func findMetric(name string) (*metric, error) {
 			if n == name {
 				return m, nil
 			}
-			if d := editDistance(name, n); d < distance && d < len(n) {
-				best, distance = n, d
-			}
+			all = append(all, n)
 		}
 	}
 	if name == "" {
 		return nil, fmt.Errorf("a condition starts with a metric: %s", strings.Join(known, ", "))
 	}
-	if best != "" {
+	if best := spell.Nearest(name, all); best != "" {
 		return nil, fmt.Errorf("unknown metric %q, did you mean %q?", name, best)
 	}
 	return nil, fmt.Errorf("unknown metric %q: use one of %s", name, strings.Join(known, ", "))
@@ -233,32 +232,4 @@ func (u unit) format(v float64) string {
 		return time.Duration(math.Round(v)).Round(time.Microsecond).String()
 	}
 	return strconv.FormatFloat(v, 'f', 0, 64)
-}
-
-// editDistance counts the insertions, deletions, replacements and swaps of
-// neighbours that turn a into b (optimal string alignment).
-func editDistance(a, b string) int {
-	if len(a) > 32 { // no metric is as long: not worth a matrix
-		return len(a)
-	}
-	before, row := make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		next := make([]int, len(b)+1)
-		next[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			next[j+1] = min(next[j]+1, row[j+1]+1, row[j]+cost)
-			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
-				next[j+1] = min(next[j+1], before[j-1]+1)
-			}
-		}
-		before, row = row, next
-	}
-	return row[len(b)]
 }
