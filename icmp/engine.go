@@ -61,7 +61,7 @@ type row struct {
 	t      *probe.Target
 	seq    uint64        // of the last probe
 	best   uint64        // highest sequence number answered
-	bestAt int64         // when that answer arrived, ns since 1970
+	bestAt int64         // kernel timestamp of that answer, ns since 1970; 0 if unknown
 	open   int           // probes without an outcome
 	last   time.Duration // when the last probe left
 	done   bool          // no more probes

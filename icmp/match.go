@@ -78,25 +78,18 @@ func (e *Engine) takeEcho(p *port, f *flight, m *rawsock.Message) {
 		r.Flags |= probe.Dup
 		e.emit(e.fill(f, r))
 	default:
-		e.answer(p, f, r, arrival(m))
+		e.answer(p, f, r, m)
 	}
 }
 
-// arrival is when m arrived, ns since 1970. Several sockets are read one after
-// the other: only the kernel knows which of two answers came first.
-func arrival(m *rawsock.Message) int64 {
-	if m.Stamp != 0 {
-		return m.Stamp
-	}
-	return m.Arrived.UnixNano()
-}
-
-// answer decides f by a proven reply that arrived at the given time.
-func (e *Engine) answer(p *port, f *flight, r probe.Result, at int64) {
+// answer decides f by the proven reply m.
+func (e *Engine) answer(p *port, f *flight, r probe.Result, m *rawsock.Message) {
 	row := &e.rows[f.t.ID]
 	if f.seq > row.best {
-		row.best, row.bestAt = f.seq, at
-	} else if at >= row.bestAt {
+		row.best, row.bestAt = f.seq, m.Stamp
+	} else if m.Stamp == 0 || m.Stamp > row.bestAt {
+		// Several sockets are read one after the other: where the kernel tells,
+		// what counts is when the two arrived.
 		r.Flags |= probe.Reordered
 	}
 	if r.RTT > e.cfg.Timeout {
