@@ -53,6 +53,7 @@ func (s *mtuSearches) Learn(r *probe.Result) {
 const (
 	maxPacket  = 65535 // bytes of an IP packet
 	mtuTries   = 3     // silences before a size counts as too large
+	mtuNames   = 8     // limits believed: more than any path has, and a router may lie each time
 	smallProbe = 56    // payload of the first packet
 )
 
@@ -75,6 +76,7 @@ type mtuSearch struct {
 	fits    int // largest size answered
 	fails   int // smallest size known not to arrive
 	named   int // limit a router named, not yet proven by an answer
+	names   int // how many such there were
 	done    bool
 	found   probe.PathMTU
 }
@@ -123,8 +125,13 @@ func (m *mtuSearch) refused(r *probe.Result) {
 	if r.Status != probe.Failed {
 		m.found.From = r.From
 	}
-	if r.MTU > m.fits && r.MTU < m.size && r.MTU > m.headers {
+	switch {
+	case r.MTU <= m.headers || r.MTU >= m.size || m.names == mtuNames:
+	case r.MTU > m.fits:
 		m.named = r.MTU
+		m.names++
+	case r.MTU == m.fits:
+		m.fails = m.fits + 1 // known to be true already
 	}
 }
 
