@@ -51,6 +51,7 @@ type Engine struct {
 	cookies  cookies
 	pattern  []byte // payload of the largest probe so far
 	counters Counters
+	lesson   probe.Result // what the Sizer is being told
 	emit     func(probe.Result)
 	kick     chan struct{} // tells the sender that the schedule changed
 	closed   bool

@@ -117,9 +117,7 @@ func (e *Engine) settle(l *lane, f *flight, r probe.Result) {
 	row.open--
 	e.open--
 	r = e.fill(f, r)
-	if e.cfg.Sizer != nil {
-		e.cfg.Sizer.Learn(&r)
-	}
+	e.learn(&r)
 	e.emit(r)
 	e.hurry(&r, e.now())
 	if e.full {
@@ -129,6 +127,17 @@ func (e *Engine) settle(l *lane, f *flight, r probe.Result) {
 	if _, due := e.sched.Next(); due == probe.Never && e.open == 0 {
 		e.wake() // that was the last
 	}
+}
+
+// learn tells the Sizer of r. What an interface is given the address of cannot
+// stay on the stack: e.lesson spares every echo an allocation.
+func (e *Engine) learn(r *probe.Result) {
+	if e.cfg.Sizer == nil {
+		return
+	}
+	e.lesson = *r
+	e.cfg.Sizer.Learn(&e.lesson)
+	*r = e.lesson
 }
 
 // fill adds what is known of f to r.

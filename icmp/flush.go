@@ -115,9 +115,7 @@ func (e *Engine) failWithoutSocket(r *row, l *lane) {
 	if l != nil && l.err != nil {
 		res.Err = l.err
 	}
-	if e.cfg.Sizer != nil {
-		e.cfg.Sizer.Learn(&res)
-	}
+	e.learn(&res)
 	e.emit(res)
 	e.hurry(&res, e.now())
 }
