@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
+	"github.com/gopacket/gopacket/pcapgo"
+)
+
+// exchange is one echo request in a capture and the first reply to it.
+type exchange struct {
+	sent     time.Time
+	answered time.Time // zero if no reply was captured
+}
+
+// echo is what an echo request and the reply to it have in common.
+type echo struct {
+	prober, target netip.Addr
+	id, seq        uint16
+}
+
+// readCapture returns the exchanges of a pcap file in the order of their
+// requests.
+func readCapture(file string) ([]exchange, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return parseCapture(bufio.NewReader(f))
+}
+
+func parseCapture(r io.Reader) ([]exchange, error) {
+	packets, err := pcapgo.NewReader(r)
+	if err != nil {
+		return nil, fmt.Errorf("capture: %w", err)
+	}
+	var all []exchange
+	open := make(map[echo]int) // index in all of the request not yet answered
+	for {
+		data, info, err := packets.ReadPacketData()
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return all, nil // the capture may end in the middle of a packet
+		}
+		if err != nil {
+			return nil, fmt.Errorf("capture: %w", err)
+		}
+		e, reply, ok := readEcho(gopacket.NewPacket(data, packets.LinkType(), gopacket.DecodeOptions{NoCopy: true}))
+		if !ok {
+			continue
+		}
+		if !reply {
+			open[e] = len(all)
+			all = append(all, exchange{sent: info.Timestamp})
+		} else if i, ok := open[e]; ok {
+			all[i].answered = info.Timestamp
+			delete(open, e)
+		}
+	}
+}
+
+// readEcho reads an echo request or reply, IPv4 or IPv6.
+func readEcho(p gopacket.Packet) (e echo, reply, ok bool) {
+	var src, dst netip.Addr
+	if ip, is := p.Layer(layers.LayerTypeIPv4).(*layers.IPv4); is {
+		src, _ = netip.AddrFromSlice(ip.SrcIP)
+		dst, _ = netip.AddrFromSlice(ip.DstIP)
+	} else if ip, is := p.Layer(layers.LayerTypeIPv6).(*layers.IPv6); is {
+		src, _ = netip.AddrFromSlice(ip.SrcIP)
+		dst, _ = netip.AddrFromSlice(ip.DstIP)
+	}
+	if icmp, is := p.Layer(layers.LayerTypeICMPv4).(*layers.ICMPv4); is {
+		switch icmp.TypeCode.Type() {
+		case layers.ICMPv4TypeEchoRequest:
+			return echo{src, dst, icmp.Id, icmp.Seq}, false, true
+		case layers.ICMPv4TypeEchoReply:
+			return echo{dst, src, icmp.Id, icmp.Seq}, true, true
+		}
+	} else if icmp, is := p.Layer(layers.LayerTypeICMPv6).(*layers.ICMPv6); is && len(icmp.LayerPayload()) >= 4 {
+		id := binary.BigEndian.Uint16(icmp.LayerPayload())
+		seq := binary.BigEndian.Uint16(icmp.LayerPayload()[2:])
+		switch icmp.TypeCode.Type() {
+		case layers.ICMPv6TypeEchoRequest:
+			return echo{src, dst, id, seq}, false, true
+		case layers.ICMPv6TypeEchoReply:
+			return echo{dst, src, id, seq}, true, true
+		}
+	}
+	return echo{}, false, false
+}
+
+// runCapture writes what passes an interface to a pcap file until it is told to
+// end by SIGTERM.
+func runCapture(args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("gauge capture", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	device := flags.String("interface", "", "`NAME` of the interface")
+	file := flags.String("pcap", "", "`FILE` to write")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	f, err := os.Create(*file)
+	if err != nil {
+		return err
+	}
+	buffered := bufio.NewWriter(f)
+	pcap := pcapgo.NewWriterNanos(buffered)
+	err = pcap.WriteFileHeader(128, layers.LinkTypeEthernet)
+	if err == nil {
+		err = tap(ctx, *device, func() { fmt.Fprintln(stdout, "ready") }, func(data []byte, info gopacket.CaptureInfo) error {
+			return pcap.WritePacket(info, data)
+		})
+	}
+	return errors.Join(err, buffered.Flush(), f.Close())
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strconv"
+	"time"
+)
+
+// reading is one round-trip time as a tool printed it.
+type reading struct {
+	probe  int // from 0, in the order of sending
+	rtt    float64
+	kernel bool // the tool says that the kernel took both times; only netprobe tells
+}
+
+// Lines of the peers. ping counts its probes from 1, fping from 0.
+var (
+	pingLine  = regexp.MustCompile(`icmp_seq=(\d+) .*time=([0-9.]+) ms$`)
+	fpingLine = regexp.MustCompile(`: \[(\d+)\], \d+ bytes, ([0-9.]+) ms`)
+)
+
+// parseReadings reads the output of a tool: lines of ping or fping, or records
+// of netprobe. Times come back in µs.
+func parseReadings(r io.Reader) ([]reading, error) {
+	var all []reading
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		line := lines.Text()
+		if m := pingLine.FindStringSubmatch(line); m != nil {
+			all = append(all, textReading(m, 1))
+		} else if m := fpingLine.FindStringSubmatch(line); m != nil {
+			all = append(all, textReading(m, 0))
+		} else if len(line) > 0 && line[0] == '{' {
+			rd, ok, err := parseRecord(line)
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				all = append(all, rd)
+			}
+		}
+	}
+	return all, lines.Err()
+}
+
+// textReading reads the number of a probe, counted from first, and its RTT.
+// The patterns let only numbers through.
+func textReading(m []string, first int) reading {
+	n, _ := strconv.Atoi(m[1])
+	ms, _ := strconv.ParseFloat(m[2], 64)
+	return reading{probe: n - first, rtt: ms * 1000}
+}
+
+// parseRecord reads a record of netprobe. It is not ok if that is no answered probe.
+func parseRecord(line string) (rd reading, ok bool, err error) {
+	var rec struct {
+		Record, Status, Clock string
+		Seq                   int
+		RTT                   json.RawMessage `json:"rtt_ms"` // in a summary it is an object
+	}
+	if err := json.Unmarshal([]byte(line), &rec); err != nil {
+		return reading{}, false, fmt.Errorf("record: %w", err)
+	}
+	if rec.Record != "probe" || rec.Status != "reply" {
+		return reading{}, false, nil
+	}
+	ms, err := strconv.ParseFloat(string(rec.RTT), 64)
+	if err != nil {
+		return reading{}, false, fmt.Errorf("record: rtt_ms: %w", err)
+	}
+	return reading{probe: rec.Seq - 1, rtt: ms * 1000, kernel: rec.Clock == "kernel"}, true, nil
+}
+
+// rttErrors returns, in µs, each reading minus the time between request and
+// reply in the capture. Tools send to one target in order, so the n'th probe is
+// the n'th request captured. Readings of a probe whose reply was not captured
+// are left out.
+func rttErrors(captured []exchange, readings []reading) ([]float64, error) {
+	var errs []float64
+	for _, r := range readings {
+		if r.probe < 0 || r.probe >= len(captured) {
+			return nil, fmt.Errorf("probe %d was answered but not captured: there are %d requests", r.probe, len(captured))
+		}
+		x := captured[r.probe]
+		if x.answered.IsZero() {
+			continue
+		}
+		wire := float64(x.answered.Sub(x.sent)) / float64(time.Microsecond)
+		errs = append(errs, r.rtt-wire)
+	}
+	if len(errs) == 0 {
+		return nil, errors.New("no probe was answered")
+	}
+	return errs, nil
+}
+
+// runRTT compares the output of a tool with a capture.
+func runRTT(args []string, _, stderr io.Writer) error {
+	var out outlet
+	flags := flag.NewFlagSet("gauge rtt", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	out.define(flags)
+	pcap := flags.String("pcap", "", "capture `FILE`")
+	output := flags.String("output", "", "`FILE` with what the tool printed")
+	want := flags.Int("probes", 0, "`N` probes must have been answered and captured, all but one in a hundred")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	captured, err := readCapture(*pcap)
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(*output)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	readings, err := parseReadings(f)
+	if err != nil {
+		return err
+	}
+	errs, err := rttErrors(captured, readings)
+	if err != nil {
+		return err
+	}
+	if len(errs) < *want*99/100 {
+		return fmt.Errorf("%d probes of %d were answered and captured", len(errs), *want)
+	}
+	user := 0
+	for _, r := range readings {
+		if !r.kernel {
+			user++
+		}
+	}
+	if user > 0 && user < len(readings) {
+		return out.put(errs, fmt.Sprintf("%d by user clock", user))
+	}
+	return out.put(errs)
+}
