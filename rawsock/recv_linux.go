@@ -177,7 +177,7 @@ func (c *Conn) readError(i int, now time.Time) bool {
 	}
 	switch ee.Origin {
 	case unix.SO_EE_ORIGIN_TIMESTAMPING:
-		m.Event, m.Key = Stamp, c.out.keyOf(ee.Data)
+		m.Event, m.Key = Stamp, c.out.keyOf(ee.Data, m.Stamp)
 		return m.Stamp != 0
 	case unix.SO_EE_ORIGIN_ICMP, unix.SO_EE_ORIGIN_ICMP6:
 		m.Type, m.Code = ee.Type, ee.Code

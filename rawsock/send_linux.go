@@ -25,10 +25,11 @@ type sender struct {
 	ctls  [sendBatch]keyControl
 
 	// Without SCM_TS_OPT_ID the kernel numbers packets from 0 itself: keys
-	// remembers which key has which number.
+	// remembers which key has which number. See counting.
 	keyed bool
-	next  uint32
+	next  uint32 // packets sent since the count last restarted
 	keys  []atomic.Uint32
+	count atomic.Pointer[counting]
 }
 
 // keyControl is one SCM_TS_OPT_ID control message.
@@ -42,9 +43,8 @@ type keyControl struct {
 const keyRing = 1 << 16
 
 func (s *sender) init() {
-	s.keyed = keyedStamps()
-	if !s.keyed {
-		s.keys = make([]atomic.Uint32, keyRing)
+	if s.keyed = keyedStamps(); !s.keyed {
+		s.initCount()
 	}
 	for i := range s.hdrs {
 		h := &s.hdrs[i].hdr
@@ -55,14 +55,6 @@ func (s *sender) init() {
 		c.hdr.Level, c.hdr.Type = unix.SOL_SOCKET, unix.SCM_TS_OPT_ID
 		c.hdr.SetLen(unix.CmsgLen(4))
 	}
-}
-
-// keyOf returns the key of the packet with the kernel's number id.
-func (s *sender) keyOf(id uint32) uint32 {
-	if s.keyed {
-		return id
-	}
-	return s.keys[id%keyRing].Load()
 }
 
 func (c *Conn) send(pkts []Packet) (int, error) {
@@ -97,20 +89,15 @@ func (c *Conn) sendBatch(pkts []Packet) (int, error) {
 			s.setKey(i, pkts[i].Key)
 		}
 	}
-	n, errno := c.flush(len(pkts))
-	s.next += uint32(n)
-	if errno != 0 {
-		if c.stamps && !s.keyed {
-			c.restartStamps()
-		}
+	if n, errno := c.flush(len(pkts)); errno != 0 {
 		return n, opError("sendmmsg", errno)
 	}
-	return n, nil
+	return len(pkts), nil
 }
 
 func (s *sender) setKey(i int, key uint32) {
 	if !s.keyed {
-		s.keys[(s.next+uint32(i))%keyRing].Store(key)
+		s.keys[(s.count.Load().first+s.next+uint32(i))%keyRing].Store(key)
 		return
 	}
 	s.ctls[i].key = key
@@ -127,9 +114,13 @@ func (c *Conn) flush(n int) (int, unix.Errno) {
 	for tries := 0; done < n; {
 		k, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(c.fd),
 			uintptr(unsafe.Pointer(&c.out.hdrs[done])), uintptr(n-done), 0, 0, 0)
+		if errno != 0 && errno != unix.EINTR && c.stamps && !c.out.keyed {
+			c.restartStamps()
+		}
 		switch {
 		case errno == 0:
 			done += int(k)
+			c.out.next += uint32(k)
 			tries = 0
 		case errno == unix.EINTR:
 		case mayBePending(errno) && tries < pendingTries:

@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,13 +27,44 @@ func (c *Conn) stamp(flags int) error {
 		unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, flags))
 }
 
+// counting says which packets the kernel's numbers mean. After a failed send
+// nobody knows whether its counter moved: that differs by kernel and by where
+// the packet died. So the count restarts then, while timestamps with numbers of
+// the count before are still on their way: what left before since is theirs.
+type counting struct {
+	first  uint32 // place in keys of number 0
+	before uint32 // the same of the count before
+	since  int64  // when this count began, ns since 1970
+}
+
+func (s *sender) initCount() {
+	s.keys = make([]atomic.Uint32, keyRing)
+	s.count.Store(&counting{})
+}
+
+// keyOf returns the key of the packet with the kernel's number id that left at
+// the given time, ns since 1970.
+func (s *sender) keyOf(id uint32, left int64) uint32 {
+	if s.keyed {
+		return id
+	}
+	c := s.count.Load()
+	if left < c.since {
+		return s.keys[(c.before+id)%keyRing].Load()
+	}
+	return s.keys[(c.first+id)%keyRing].Load()
+}
+
 // restartStamps sets the kernel's OPT_ID counter back to 0: it restarts when
-// OPT_ID is switched on anew. After a failed send nobody knows whether the
-// counter moved: that differs by kernel and by where the packet died.
+// OPT_ID is switched on anew. The keys of packets not sent yet stay in place.
 func (c *Conn) restartStamps() {
 	_ = c.stamp(stampFlags(true) &^ unix.SOF_TIMESTAMPING_OPT_ID)
 	_ = c.stamp(stampFlags(true))
-	c.out.next = 0
+	if s := &c.out; s.next > 0 {
+		old := s.count.Load().first
+		s.count.Store(&counting{first: old + s.next, before: old, since: time.Now().UnixNano()})
+		s.next = 0
+	}
 }
 
 // keyedStamps reports whether a packet can carry its own OPT_ID in a control
