@@ -126,6 +126,9 @@ func (cfg *Config) options(k Kind) []option {
 		}
 	}
 	add(true, "SO_RXQ_OVFL", unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1)
+	// Datagram ICMP sockets may share an identifier unless they say otherwise,
+	// and one then gets the answers of both (ping_get_port in net/ipv4/ping.c).
+	add(k == Datagram, "SO_REUSEADDR", unix.SOL_SOCKET, unix.SO_REUSEADDR, 0)
 	add(cfg.Mark != 0, "SO_MARK", unix.SOL_SOCKET, unix.SO_MARK, cfg.Mark)
 	// 0 is a value here, DONT, so the zero mode sets nothing.
 	mode, setMode := cfg.PMTU.linux()
