@@ -278,7 +278,8 @@ measure_pace() {
 		for tool in $(turn $rep "${tools[@]}"); do
 			echo_command "${tool/netprobe/netprobe raw}" 1000
 			capture_on "$scratch/pace.pcap"
-			near "$scratch/gauge" run --samples "$scratch/samples" --measure pace-wall --tool $tool --wall "${command[@]}" >/dev/null
+			near "$scratch/gauge" run --samples "$scratch/samples" --measure pace-wall --tool $tool --wall \
+				"${command[@]}" &>"$scratch/pace.out" || die "pace, $tool: $(tail -1 "$scratch/pace.out")"
 			capture_off
 			gauge gaps --measure pace-gap --tool $tool --probes 1000 --pcap "$scratch/pace.pcap"
 		done
@@ -294,7 +295,8 @@ measure_start() {
 	for ((rep = 0; rep < 25; rep++)); do
 		for tool in $(turn $rep netprobe ping fping); do
 			start_command $tool
-			near bash -c 'echo "$EPOCHREALTIME $0" >>"$1"; exec "${@:2}"' $tool "$scratch/starts" "${command[@]}" >/dev/null
+			near bash -c 'echo "$EPOCHREALTIME $0" >>"$1"; exec "${@:2}"' $tool "$scratch/starts" "${command[@]}" &>"$scratch/start.out" ||
+				die "start, $tool: $(tail -1 "$scratch/start.out")"
 		done
 	done
 	capture_off
@@ -325,11 +327,11 @@ measure_flood() {
 	for ((rep = 0; rep < pairs; rep++)); do
 		for tool in $(turn $rep netprobe ping); do
 			case $tool in
-			netprobe) command=("$scratch/netprobe") ;;
-			ping) command=() ;;
+			netprobe) command=("$scratch/netprobe" ping) ;;
+			ping) command=(ping) ;;
 			esac
 			before=$(sent)
-			near timeout 20 "${command[@]}" ${command:+ping} ${command:-ping} -f -q -w 3 $far >/dev/null
+			near timeout 20 "${command[@]}" -f -q -w 3 $far >/dev/null
 			gauge add --measure flood --tool $tool $((($(sent) - before) / 3))
 		done
 	done
