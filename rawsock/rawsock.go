@@ -55,7 +55,7 @@ type Message struct {
 	ID, Seq    uint16
 	Key        uint32     // of the packet (Stamp)
 	MTU        int        // next-hop MTU (frag-needed, packet-too-big); 0 if not named
-	Size       int        // of the ICMP message in bytes, also of the part that did not fit the buffer
+	Size       int        // of the ICMP message in bytes, also of the part that did not fit the buffer (Linux does not tell that on datagram sockets)
 	From       netip.Addr // who sent it, without zone
 	Dst        netip.Addr // where the quoted packet was bound for, without zone (Error, Redirect)
 	Payload    []byte     // after the echo header; of the quoted packet for Error and Redirect, and then often cut short

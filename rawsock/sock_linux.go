@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -15,7 +16,8 @@ type sock struct {
 	fd      int
 	closed  atomic.Bool
 	dropped atomic.Uint32
-	stamps  bool // transmit timestamps are asked for
+	counted time.Time // when readDrops last asked
+	stamps  bool      // transmit timestamps are asked for
 	out     sender
 	in, err receiver // data and error queue
 }
@@ -221,6 +223,7 @@ func (c *Conn) recvBuf() int {
 // shutdown wakes a blocked receive, which close would not. The kernel answers
 // ENOTCONN, as the socket has no peer, but wakes it all the same.
 func (c *Conn) shutdown() {
+	c.readDrops()
 	c.closed.Store(true)
 	_ = unix.Shutdown(c.fd, unix.SHUT_RD)
 }
