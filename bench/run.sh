@@ -170,6 +170,7 @@ in_quota() { exec bash -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$quota_dir" "
 tap=
 capture_on() {
 	local i
+	: >"$scratch/tap"
 	# exec: the signal that ends it must reach gauge itself, not a shell.
 	(exec ip netns exec "$near_ns" "$scratch/gauge" capture --interface wire --pcap "$1" >"$scratch/tap" 2>&1) &
 	tap=$!
