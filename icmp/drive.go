@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 
@@ -97,8 +98,9 @@ const rowGap = 10 * time.Millisecond
 // send is the one goroutine that sends and judges: what is due leaves, what
 // has run out of time is decided, then it sleeps until either is due again.
 func (e *Engine) send(ctx context.Context) {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer context.AfterFunc(ctx, e.wake)()
 	for ctx.Err() == nil {
 		wake, sending := e.turn()
 		if sending {
@@ -108,12 +110,7 @@ func (e *Engine) send(ctx context.Context) {
 		if wake == probe.Never && !e.awaiting() {
 			return
 		}
-		timer.Reset(wake - e.now())
-		select {
-		case <-timer.C:
-		case <-e.kick:
-		case <-ctx.Done():
-		}
+		e.alarm.Wait(wake - e.now())
 	}
 	e.abandon()
 }

@@ -53,7 +53,7 @@ type Engine struct {
 	counters Counters
 	lesson   probe.Result // what the Sizer is being told
 	emit     func(probe.Result)
-	kick     chan struct{} // tells the sender that the schedule changed
+	alarm    alarm // wakes the sender; also when the schedule changed
 	closed   bool
 }
 
@@ -119,6 +119,9 @@ func Open(cfg Config, families ...rawsock.Family) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	if e.alarm, err = rawsock.NewAlarm(); err != nil {
+		return nil, err
+	}
 	if len(families) == 0 {
 		families = familiesOf(e.cfg.Targets)
 	}
@@ -155,7 +158,7 @@ func newEngine(cfg Config) (*Engine, error) {
 		wallAt:  time.Time.UnixNano,
 		lanes:   map[rawsock.Family]*lane{},
 		cookies: cookies,
-		kick:    make(chan struct{}, 1),
+		alarm:   newTimerAlarm(),
 	}, err
 }
 
@@ -347,7 +350,7 @@ func (e *Engine) Close() error {
 		return nil
 	}
 	e.closed = true
-	var err error
+	err := e.alarm.Close()
 	for _, l := range e.lanes {
 		for _, p := range l.ports {
 			err = errors.Join(err, p.Close())
@@ -360,9 +363,4 @@ func (e *Engine) Close() error {
 func (e *Engine) now() time.Duration { return time.Since(e.start) }
 
 // wake tells the sender to look at the schedule again.
-func (e *Engine) wake() {
-	select {
-	case e.kick <- struct{}{}:
-	default:
-	}
-}
+func (e *Engine) wake() { e.alarm.Wake() }

@@ -1,0 +1,36 @@
+//go:build !linux
+
+package rawsock
+
+import "time"
+
+// alarm is a timer and a channel.
+type alarm struct {
+	timer *time.Timer
+	kick  chan struct{}
+}
+
+func (a *alarm) open() error {
+	a.timer, a.kick = time.NewTimer(time.Hour), make(chan struct{}, 1)
+	return nil
+}
+
+func (a *alarm) wait(d time.Duration) {
+	a.timer.Reset(d)
+	select {
+	case <-a.timer.C:
+	case <-a.kick:
+	}
+}
+
+func (a *alarm) wake() {
+	select {
+	case a.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (a *alarm) close() error {
+	a.timer.Stop()
+	return nil
+}
