@@ -211,13 +211,14 @@ echo_command() {
 
 # rtt_once MEASURE TOOL COUNT [WRAPPER]
 rtt_once() {
-	local command runner=(near)
+	local command runner=(near) wire=
+	[[ $1 != rtt-idle ]] || wire=wire-idle
 	echo_command "$2" "$3"
 	[[ -z ${4-} ]] || runner=("$4" ip netns exec "$near_ns")
 	capture_on "$scratch/rtt.pcap"
 	("${runner[@]}" timeout 60 "${command[@]}") >"$scratch/rtt.out" 2>"$scratch/rtt.err" || true
 	capture_off
-	gauge rtt --measure "$1" --tool "$2" --probes "$3" --pcap "$scratch/rtt.pcap" --output "$scratch/rtt.out" ||
+	gauge rtt --measure "$1" --tool "$2" --probes "$3" --pcap "$scratch/rtt.pcap" --output "$scratch/rtt.out" --wire "$wire" ||
 		die "$1, $2: $(head -3 "$scratch/rtt.err")"
 }
 
@@ -227,7 +228,6 @@ rtt_errors() {
 	say "RTT error against the capture: $1"
 	for ((rep = 0; rep < reps; rep++)); do
 		while read -r tool <&3; do
-			# ping needs about 17 ms for each, and far more under a quota.
 			case $1 in
 			idle) rtt_once rtt-idle "$tool" $probes ;;
 			busy) load_cores; rtt_once rtt-busy "$tool" $probes; drop_load ;;
@@ -362,7 +362,8 @@ results() {
 
 		RTT error is the round-trip time a tool prints minus the time between the same request and reply in a capture
 		at the prober's interface; 10 ms between probes; the table shows its size, `bias` is the median with its sign.
-		ping and fping print such times to 1 µs. "Busy" is one busy loop on each core. "Quota" is a control group that
+		ping and fping print such times to 1 µs. RTT on the wire is that of the capture: a tool that delays its own
+		packets shows there. "Busy" is one busy loop on each core. "Quota" is a control group that
 		may use 20 % of one core and shares it with a busy loop. CPU is user and system time of the whole process,
 		start included; the 1,000 targets are 500 addresses named twice. Quantiles are values that were measured
 		(nearest rank): below 100 values p99 is the maximum.

@@ -25,6 +25,9 @@ type exchange struct {
 	answered time.Time // zero if no reply was captured
 }
 
+// wire is the round-trip time in µs. Only an answered exchange has one.
+func (x exchange) wire() float64 { return float64(x.answered.Sub(x.sent)) / float64(time.Microsecond) }
+
 // echo is what an echo request and the reply to it have in common.
 type echo struct {
 	prober, target netip.Addr

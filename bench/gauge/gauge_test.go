@@ -196,6 +196,23 @@ func TestRTTErrors(t *testing.T) {
 	}
 }
 
+func TestWireTimes(t *testing.T) {
+	got := wireTimes([]exchange{{at(0), at(30)}, {sent: at(100)}, {at(200), at(220)}})
+	if want := []float64{30, 20}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestClockNotes(t *testing.T) {
+	kernel, user := reading{kernel: true}, reading{}
+	if got := clockNotes([]reading{kernel, user}); len(got) != 1 {
+		t.Errorf("one of two by user clock: got %q", got)
+	}
+	if got := clockNotes([]reading{user, user}); got != nil {
+		t.Errorf("a tool that does not tell: got %q", got)
+	}
+}
+
 func TestFirstPackets(t *testing.T) {
 	captured := []exchange{{sent: at(5000)}, {sent: at(5100)}, {sent: at(21000)}}
 	got, err := firstPackets(captured, []start{{"a", at(2000)}, {"b", at(20000)}})

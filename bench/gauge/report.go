@@ -34,6 +34,7 @@ var measures = []measure{
 	{name: "rtt-idle", title: "RTT error, idle", unit: "µs", digits: 1, abs: true, goal: rttGoal},
 	{name: "rtt-busy", title: "RTT error, all cores busy", unit: "µs", digits: 1, abs: true, goal: rttGoal},
 	{name: "rtt-quota", title: "RTT error, 20 % CPU quota", unit: "µs", digits: 1, abs: true, goal: rttGoal},
+	{name: "wire-idle", title: "RTT on the wire, idle", unit: "µs", digits: 1},
 	{name: "cpu", title: "CPU per probe, 1,000 targets at 1/s", unit: "µs", digits: 2, goal: goal{
 		text: "median <= 1.5 x fping", peer: "fping",
 		met: func(own, peer figures) bool { return own.median <= 1.5*peer.median },

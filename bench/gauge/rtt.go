@@ -10,7 +10,6 @@ import (
 	"os"
 	"regexp"
 	"strconv"
-	"time"
 )
 
 // reading is one round-trip time as a tool printed it.
@@ -92,8 +91,7 @@ func rttErrors(captured []exchange, readings []reading) ([]float64, error) {
 		if x.answered.IsZero() {
 			continue
 		}
-		wire := float64(x.answered.Sub(x.sent)) / float64(time.Microsecond)
-		errs = append(errs, r.rtt-wire)
+		errs = append(errs, r.rtt-x.wire())
 	}
 	if len(errs) == 0 {
 		return nil, errors.New("no probe was answered")
@@ -110,6 +108,7 @@ func runRTT(args []string, _, stderr io.Writer) error {
 	pcap := flags.String("pcap", "", "capture `FILE`")
 	output := flags.String("output", "", "`FILE` with what the tool printed")
 	want := flags.Int("probes", 0, "`N` probes must have been answered and captured, all but one in a hundred")
+	wire := flags.String("wire", "", "record the RTT in the capture too, as measure `NAME`")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -133,14 +132,36 @@ func runRTT(args []string, _, stderr io.Writer) error {
 	if len(errs) < *want*99/100 {
 		return fmt.Errorf("%d probes of %d were answered and captured", len(errs), *want)
 	}
+	if err := out.put(errs, clockNotes(readings)...); err != nil || *wire == "" {
+		return err
+	}
+	out.measure = *wire
+	return out.put(wireTimes(captured))
+}
+
+// clockNotes says how many readings were not by the kernel's clock, if the tool
+// tells one from the other.
+func clockNotes(readings []reading) []string {
 	user := 0
 	for _, r := range readings {
 		if !r.kernel {
 			user++
 		}
 	}
-	if user > 0 && user < len(readings) {
-		return out.put(errs, fmt.Sprintf("%d by user clock", user))
+	if user == 0 || user == len(readings) {
+		return nil
 	}
-	return out.put(errs)
+	return []string{fmt.Sprintf("%d by user clock", user)}
+}
+
+// wireTimes returns the round-trip times in the capture, in µs. A tool that
+// disturbs its own packets shows here, where its errors do not tell.
+func wireTimes(captured []exchange) []float64 {
+	var all []float64
+	for _, x := range captured {
+		if !x.answered.IsZero() {
+			all = append(all, x.wire())
+		}
+	}
+	return all
 }
