@@ -1,6 +1,7 @@
 package icmp
 
 import (
+	"fmt"
 	"syscall"
 	"time"
 
@@ -65,7 +66,7 @@ func (e *Engine) overdue(l *lane, f *flight) {
 		return
 	}
 	if e.homeless(l, f) {
-		e.settle(l, f, probe.Result{Status: probe.Failed, Reason: probe.NoRoute, Err: errHomeless})
+		e.settle(l, f, probe.Result{Status: probe.Failed, Reason: probe.NoRoute, Err: e.errHomeless()})
 		return
 	}
 	f.state = overdue
@@ -80,18 +81,26 @@ func (e *Engine) overdue(l *lane, f *flight) {
 // homelessCheck is how long an answer of homeless holds.
 const homelessCheck = 100 * time.Millisecond
 
-var errHomeless = &SendError{why: "no IPv6 source address on this host", err: syscall.EADDRNOTAVAIL}
+func (e *Engine) errHomeless() error {
+	why := "no IPv6 source address on this host"
+	if src := e.cfg.Socket.Source; src.IsValid() {
+		why = fmt.Sprintf("source address %v is not on this host", src)
+	}
+	return &SendError{why: why, err: syscall.EADDRNOTAVAIL}
+}
 
 // homeless reports whether this host has no address to send to f's target from.
-// Linux then sends IPv6 packets all the same, from ::1, and nobody can answer
-// them: that is our failure, not the target's silence.
+// Linux then sends IPv6 packets all the same, from ::1 or from the address it
+// no longer has, and nobody can answer them: that is our failure, not the
+// target's silence.
 func (e *Engine) homeless(l *lane, f *flight) bool {
 	dst := f.t.Addr.Addr()
-	if l.family != rawsock.IPv6 || dst.IsLoopback() || e.cfg.Socket.Source.IsValid() {
+	if l.family != rawsock.IPv6 || dst.IsLoopback() {
 		return false
 	}
 	if now := e.now(); now >= l.homeUntil {
-		l.homeless = e.Source(dst).IsLoopback()
+		route, err := rawsock.RouteTo(dst, e.cfg.Socket)
+		l.homeless = rawsock.CauseOf(err) == rawsock.NoSource || !e.cfg.Socket.Source.IsValid() && route.Source.IsLoopback()
 		l.homeUntil = now + homelessCheck
 	}
 	return l.homeless
