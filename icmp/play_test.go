@@ -162,7 +162,8 @@ func (p *play) check() {
 			p.t.Errorf("%v: interim, but no outcome", id)
 		}
 	}
-	if got, want := p.Counters().Sent, uint64(len(outcome)-failed); got != want {
+	// Linux takes IPv6 packets it has no address for: they count as sent there.
+	if got, want := p.Counters().Sent, uint64(len(outcome)-failed); got < want || got > want && p.network != nil {
 		p.t.Errorf("%d sent, but %d outcomes of packets", got, want)
 	}
 	p.checkTable()
