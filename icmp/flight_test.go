@@ -119,10 +119,10 @@ func TestManyInFlight(t *testing.T) {
 // A long run of few targets keeps a small table, and sequence numbers wrap.
 func TestLongRun(t *testing.T) {
 	topo := lab.Topology{Seed: 3, Out: lab.Link{Delay: ms, Loss: .01}, LogLimit: 1}
-	cfg := Config{Targets: targets(target4), Count: 150_000, Interval: ms, Timeout: 20 * ms, Late: 20 * ms, Size: 16}
+	cfg := Config{Targets: targets(target4), Count: 70_000, Interval: ms, Timeout: 20 * ms, Late: 20 * ms, Size: 16}
 	rehearse(t, topo, cfg, func(t *testing.T, p *play) {
 		got := p.tally()
-		if got.Sent != 150_000 || got.Lost < 1200 || got.Lost > 1800 || got.Received+got.Lost != got.Sent {
+		if got.Sent != 70_000 || got.Lost < 500 || got.Lost > 900 || got.Received+got.Lost != got.Sent {
 			t.Errorf("counted %+v", got)
 		}
 		if l := p.lanes[rawsock.IPv4]; len(l.table) > 256 {
@@ -158,10 +158,10 @@ func TestMoreThanTheWireHolds(t *testing.T) {
 func TestSeveralPorts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		topo := lab.Topology{Seed: 2, Out: lab.Link{Delay: 150 * ms, Loss: .05, Duplicate: .05}, Back: lab.Link{Jitter: 30 * ms}}
-		cfg := Config{Targets: targets(target4), Count: 200_000, Interval: 100 * time.Microsecond, Timeout: 500 * ms, Size: 8}
+		cfg := Config{Targets: targets(target4), Count: 70_000, Interval: 100 * time.Microsecond, Timeout: 500 * ms, Size: 8}
 		p := newPlayWithout(t, topo, cfg)
 		l := p.lane(rawsock.IPv4)
-		for _, id := range []uint16{0xffff, 7, 8, 0x4000} { // neighbours and the last one
+		for _, id := range []uint16{7, 8, 0xffff} { // neighbours
 			c := p.socket(l.family, id, 1)
 			c.dgram = true
 			p.addPort(l, c)
@@ -172,7 +172,7 @@ func TestSeveralPorts(t *testing.T) {
 		for _, e := range p.mem.Log().Entries() {
 			used[e.ID] = true
 		}
-		if len(used) != 4 {
+		if len(used) != 2 { // as many as it takes
 			t.Errorf("identifiers %v", used)
 		}
 		if c := p.Counters(); c.Strays != 0 {
@@ -217,7 +217,7 @@ func TestIDsNeeded(t *testing.T) {
 		{Config{Targets: many[:1000], Interval: 10 * ms, Pace: Lockstep}, 1},
 	}
 	for _, tc := range cases {
-		e, err := newEngine(tc.cfg)
+		e, err := newEngine(tc.cfg, newTimerAlarm())
 		if err != nil {
 			t.Fatal(err)
 		}
