@@ -1,6 +1,7 @@
 package icmp
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -176,7 +177,9 @@ func TestReaderFails(t *testing.T) {
 		p := newPlayWithout(t, rtt20, Config{Targets: targets(target4), Interval: 100 * ms})
 		broken := &brokenConn{labConn: p.socket(rawsock.IPv4, 0x4000, 1), err: refuse(syscall.EBADF)}
 		p.addPort(p.lane(rawsock.IPv4), broken)
-		err := p.Probe(t.Context(), func(probe.Result) {})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		err := p.Probe(ctx, func(probe.Result) {})
 		p.network.close()
 		if !errors.Is(err, syscall.EBADF) {
 			t.Errorf("run ended with %v", err)
@@ -184,18 +187,18 @@ func TestReaderFails(t *testing.T) {
 	})
 }
 
-// brokenConn is a socket whose third Wait fails.
+// brokenConn is a socket that fails for good when it is drained the third time.
 type brokenConn struct {
 	*labConn
-	err   error
-	waits int
+	err    error
+	drains int
 }
 
-func (c *brokenConn) Wait() error {
-	if c.waits++; c.waits == 3 {
+func (c *brokenConn) Drain(visit func(*rawsock.Message)) error {
+	if c.drains++; c.drains >= 3 {
 		return c.err
 	}
-	return c.labConn.Wait()
+	return c.labConn.Drain(visit)
 }
 
 // Targets without an address are left out, and the run ends without them.
