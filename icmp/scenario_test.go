@@ -78,6 +78,7 @@ func TestScenarios(t *testing.T) {
 		{"altered in the cookie", host(lab.Host{Payload: spoil(3)}), 56, lost, probe.BadReply, probe.Corrupt, 0, 0},
 
 		{"wrong source", host(lab.Host{From: elsewhere}), 56, replies, probe.EchoReply, probe.WrongSource, 0, 10 * ms},
+		{"wrong source, too small to prove itself", host(lab.Host{From: elsewhere}), 7, lost, probe.NoResponse, 0, 3, 0},
 		{"wrong source and zeroed", host(lab.Host{From: elsewhere, Payload: lab.Zeroed}), 56, lost, probe.NoResponse, 0, 3, 0},
 		{"reflected requests", host(lab.Host{Reflect: true}), 56, lost, probe.NoResponse, 0, 0, 0},
 
