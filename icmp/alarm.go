@@ -1,31 +1,26 @@
 package icmp
 
-import "time"
+import (
+	"time"
 
-// alarm is what the sender waits with; *rawsock.Alarm is the real one.
+	"netprobe/rawsock"
+)
+
+// alarm is what the sender waits with. socketAlarm is the real one.
 type alarm interface {
-	Wait(time.Duration)
+	// Watch makes Wait return also when c has something to Drain; false if it
+	// cannot.
+	Watch(c conn) bool
+	// Wait returns after the given time, or sooner for Wake or a watched conn.
+	Wait(time.Duration) (readable bool)
 	Wake()
 	Close() error
 }
 
-// timerAlarm is an alarm in the time of a testing/synctest bubble.
-type timerAlarm chan struct{}
+// socketAlarm is a rawsock.Alarm.
+type socketAlarm struct{ *rawsock.Alarm }
 
-func newTimerAlarm() timerAlarm { return make(timerAlarm, 1) }
-
-func (a timerAlarm) Wait(d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-a:
-	}
+func (a socketAlarm) Watch(c conn) bool {
+	s, ok := c.(*rawsock.Conn)
+	return ok && a.Alarm.Watch(s)
 }
-
-func (a timerAlarm) Wake() {
-	select {
-	case a <- struct{}{}:
-	default:
-	}
-}
-
-func (timerAlarm) Close() error { return nil }

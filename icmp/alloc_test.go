@@ -49,7 +49,7 @@ func (c *loopConn) Drain(visit func(*rawsock.Message)) error {
 // newLoop prepares an engine on loop sockets, past its start.
 func newLoop(t testing.TB, cfg Config, emit func(probe.Result)) *Engine {
 	t.Helper()
-	e, err := newEngine(cfg)
+	e, err := newEngine(cfg, newTimerAlarm())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ type Config struct {
 
 	Size    int    // payload bytes; under 8 there is no room for the cookie
 	Sizer   Sizer  // chooses the payload size of each probe instead of Size; may be nil
-	Pattern []byte // repeated over the payload after the cookie; nil counts up as ping does
+	Pattern []byte // repeated over the payload, whose start the cookie then covers; nil counts up as ping does
 
 	// Await keeps the run going while no target can be probed, since Retarget
 	// may mend that.

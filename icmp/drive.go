@@ -3,6 +3,7 @@ package icmp
 import (
 	"context"
 	"errors"
+	"iter"
 	"net"
 	"runtime"
 	"sync"
@@ -18,60 +19,77 @@ import (
 func (e *Engine) Probe(ctx context.Context, emit func(probe.Result)) error {
 	time.Sleep(warmUp - time.Since(e.opened))
 	e.begin(emit)
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	var readers sync.WaitGroup
-	for _, l := range e.lanes {
-		for _, p := range l.ports {
-			readers.Go(func() {
-				if err := e.read(p); err != nil {
-					cancel(err)
-				}
-			})
+	for p := range e.ports() {
+		if p.watched = e.alarm.Watch(p.conn); !p.watched {
+			readers.Go(func() { e.read(p) })
 		}
 	}
 	e.send(ctx)
-	for _, l := range e.lanes {
-		for _, p := range l.ports {
-			p.Shutdown()
-		}
+	for p := range e.ports() {
+		p.Shutdown()
 	}
 	readers.Wait()
-	err := e.Close()
-	if failed, ok := errors.AsType[*readError](context.Cause(ctx)); ok {
-		return failed
-	}
-	return err
+	return errors.Join(e.broken, e.Close())
 }
 
-// readError is the cause with which a reader ends the run.
-type readError struct{ error }
-
-func (e *readError) Unwrap() error { return e.error }
+// ports returns the sockets of all families.
+func (e *Engine) ports() iter.Seq[*port] {
+	return func(yield func(*port) bool) {
+		for _, l := range e.lanes {
+			for _, p := range l.ports {
+				if !yield(p) {
+					return
+				}
+			}
+		}
+	}
+}
 
 // read waits for what comes in through p until Shutdown.
-func (e *Engine) read(p *port) error {
+func (e *Engine) read(p *port) {
 	for {
 		err := p.Wait()
+		p.sending.Lock()
+		p.sending.Unlock() //lint:ignore SA2001 waits for the batch to leave
 		if err == nil {
-			p.sending.Lock()
-			p.sending.Unlock() //lint:ignore SA2001 waits for the batch to leave
-			err = e.drain(p)
+			e.drain(p)
+		} else {
+			e.breakDown(err)
 		}
-		if errors.Is(err, net.ErrClosed) {
-			return nil
-		}
-		if err != nil {
-			return &readError{err}
+		if errors.Is(err, net.ErrClosed) || e.down() != nil {
+			return
 		}
 	}
 }
 
 // drain takes in all that has arrived at p.
-func (e *Engine) drain(p *port) error {
+func (e *Engine) drain(p *port) {
 	p.drain.Lock()
 	defer p.drain.Unlock()
-	return p.Drain(p.visit)
+	if err := p.Drain(p.visit); err != nil {
+		e.breakDown(err)
+	}
+}
+
+// breakDown ends the run for an error that nothing can mend.
+func (e *Engine) breakDown(err error) {
+	if errors.Is(err, net.ErrClosed) {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.broken == nil {
+		e.broken = err
+		e.wake()
+	}
+}
+
+// down returns why the run cannot go on; nil if it can.
+func (e *Engine) down() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.broken
 }
 
 func (e *Engine) begin(emit func(probe.Result)) {
@@ -95,13 +113,15 @@ func (e *Engine) begin(emit func(probe.Result)) {
 // rowGap is how far apart the first probes of few targets are.
 const rowGap = 10 * time.Millisecond
 
-// send is the one goroutine that sends and judges: what is due leaves, what
-// has run out of time is decided, then it sleeps until either is due again.
+// send is the one goroutine that sends, judges and, where it can, receives:
+// what is due leaves, what has run out of time is decided, then it sleeps until
+// either is due again or something arrives. It holds on to its thread: to be
+// moved to another just after waking up would cost time when it counts.
 func (e *Engine) send(ctx context.Context) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer context.AfterFunc(ctx, e.wake)()
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && e.down() == nil {
 		wake, sending := e.turn()
 		if sending {
 			e.flush(ctx)
@@ -110,24 +130,30 @@ func (e *Engine) send(ctx context.Context) {
 		if wake == probe.Never && !e.awaiting() {
 			return
 		}
-		e.alarm.Wait(wake - e.now())
+		if e.alarm.Wait(wake - e.now()) {
+			e.drainAll()
+		}
 	}
 	e.abandon()
 }
 
-// awaiting reports whether Retarget may still bring the run work.
+// awaiting reports whether Retarget may still bring the run work: with a count,
+// a run that has probed all it could does not wait for the rest.
 func (e *Engine) awaiting() bool {
 	if !e.cfg.Await {
 		return false
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	missing, done := 0, 0
 	for i := range e.rows {
-		if !e.rows[i].done {
-			return true
+		if e.rows[i].done {
+			done++
+		} else {
+			missing++
 		}
 	}
-	return false
+	return missing > 0 && (e.cfg.Count == 0 || done == 0)
 }
 
 // turn decides what has run out of time and registers what is due. It returns
@@ -153,10 +179,8 @@ func (e *Engine) turn() (wake time.Duration, sending bool) {
 }
 
 func (e *Engine) drainAll() {
-	for _, l := range e.lanes {
-		for _, p := range l.ports {
-			_ = e.drain(p) // the reader meets the same error and reports it
-		}
+	for p := range e.ports() {
+		e.drain(p)
 	}
 }
 

@@ -53,7 +53,9 @@ type Engine struct {
 	counters Counters
 	lesson   probe.Result // what the Sizer is being told
 	emit     func(probe.Result)
-	alarm    alarm // wakes the sender; also when the schedule changed
+	alarm    alarm         // wakes the sender; also when the schedule changed
+	waited   time.Duration // for full queues, by the sender alone
+	broken   error         // why a socket failed for good; the run ends then
 	closed   bool
 }
 
@@ -74,7 +76,8 @@ type lane struct {
 	ports  []*port
 	err    error // why the family cannot be used; ports is empty then
 
-	homeless  bool          // this host has no source address, as of
+	homeless  bool          // this host has no source address for
+	homeFor   netip.Addr    // this destination, until
 	homeUntil time.Duration // when that wants asking again
 	flights
 }
@@ -86,10 +89,11 @@ type port struct {
 	index int // of its first identifier among those of the lane
 	first uint16
 	ids   uint16 // how many there are
-	// A batch leaves under sending, and the reader passes through it before it
+	// Where the sender cannot watch the socket itself, a reader waits on it. A
+	// batch leaves under sending, and the reader passes through it before it
 	// drains: on a fast path the first answer wakes it while the rest still
-	// leaves, and it would be woken for each answer in turn. Kernel timestamps
-	// make the wait harmless.
+	// leaves, and it would be woken for each answer in turn.
+	watched bool
 	sending sync.Mutex
 	drain   sync.Mutex // Drain calls must not overlap
 	visit   func(*rawsock.Message)
@@ -106,6 +110,10 @@ const warmUp = 4 * time.Millisecond
 // must not drop answers. Without privileges the system may allow less.
 const recvBuf = 1 << 20
 
+// sendBuf is the send buffer asked for: packets to neighbours that do not answer
+// ARP stay in it for three seconds, and must leave room for the others.
+const sendBuf = 8 << 20
+
 // manyIDs is how many identifiers a run takes that may have more than 65,536
 // probes in flight. Others keep to one, so that a flow stays a flow.
 const manyIDs = 16
@@ -115,11 +123,13 @@ const manyIDs = 16
 // its targets then fail with that error. Errors are *rawsock.PermissionError
 // where privileges are missing, else wrap an *os.SyscallError.
 func Open(cfg Config, families ...rawsock.Family) (*Engine, error) {
-	e, err := newEngine(cfg)
+	a, err := rawsock.NewAlarm()
 	if err != nil {
 		return nil, err
 	}
-	if e.alarm, err = rawsock.NewAlarm(); err != nil {
+	e, err := newEngine(cfg, socketAlarm{a})
+	if err != nil {
+		a.Close()
 		return nil, err
 	}
 	if len(families) == 0 {
@@ -148,7 +158,7 @@ func Open(cfg Config, families ...rawsock.Family) (*Engine, error) {
 	return e, nil
 }
 
-func newEngine(cfg Config) (*Engine, error) {
+func newEngine(cfg Config, a alarm) (*Engine, error) {
 	cfg.Interval = defaultTo(cfg.Interval, time.Second)
 	cfg.Timeout = defaultTo(cfg.Timeout, time.Second)
 	cookies, err := newCookies()
@@ -158,7 +168,7 @@ func newEngine(cfg Config) (*Engine, error) {
 		wallAt:  time.Time.UnixNano,
 		lanes:   map[rawsock.Family]*lane{},
 		cookies: cookies,
-		alarm:   newTimerAlarm(),
+		alarm:   a,
 	}, err
 }
 
@@ -195,8 +205,13 @@ func (e *Engine) openLane(l *lane) error {
 		cfg.Family, cfg.IDs, cfg.ID = l.family, ids, randomID(ids)
 		cfg.MaxSize = rawsock.EchoHeaderLen + e.maxSize()
 		cfg.RecvBuf = cmp.Or(cfg.RecvBuf, recvBuf)
+		cfg.SendBuf = cmp.Or(cfg.SendBuf, sendBuf)
 		c, err := openConn(cfg)
 		if err != nil {
+			for _, p := range l.ports {
+				p.Close()
+			}
+			l.ports = nil
 			return err
 		}
 		e.kind = c.Kind()
@@ -226,8 +241,9 @@ func openConn(cfg rawsock.Config) (*rawsock.Conn, error) {
 		dgram.ID = 0
 		c, err = rawsock.Open(dgram)
 	}
-	if perm, ok := errors.AsType[*rawsock.PermissionError](err); ok && refused != nil {
-		return nil, &rawsock.PermissionError{Kind: rawsock.Auto, Err: perm.Err}
+	if err != nil && refused != nil {
+		// Whatever is wrong with the second choice, the first needs privileges.
+		return nil, &rawsock.PermissionError{Kind: rawsock.Auto, Err: refused}
 	}
 	return c, err
 }
@@ -283,7 +299,7 @@ func (e *Engine) SetTargets(targets []*probe.Target) { e.cfg.Targets = targets }
 func (e *Engine) Retarget(t *probe.Target) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if t.ID >= len(e.rows) {
+	if t.ID >= len(e.rows) || e.closed {
 		return
 	}
 	r := &e.rows[t.ID]
@@ -300,11 +316,9 @@ func (e *Engine) Kind() rawsock.Kind { return e.kind }
 
 // Clock is the clock its RTTs will have unless a stamp is missing or not believed.
 func (e *Engine) Clock() probe.Clock {
-	for _, l := range e.lanes {
-		for _, p := range l.ports {
-			if p.KernelClock() {
-				return probe.Kernel
-			}
+	for p := range e.ports() {
+		if p.KernelClock() {
+			return probe.Kernel
 		}
 	}
 	return probe.User
@@ -313,10 +327,8 @@ func (e *Engine) Clock() probe.Clock {
 // RecvBuf is the size of one socket's receive buffer in bytes, as the kernel
 // accounts it; 0 if unknown.
 func (e *Engine) RecvBuf() int {
-	for _, l := range e.lanes {
-		for _, p := range l.ports {
-			return p.RecvBuf()
-		}
+	for p := range e.ports() {
+		return p.RecvBuf()
 	}
 	return 0
 }
@@ -326,10 +338,8 @@ func (e *Engine) Counters() Counters {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	c := e.counters
-	for _, l := range e.lanes {
-		for _, p := range l.ports {
-			c.Dropped += uint64(p.Dropped())
-		}
+	for p := range e.ports() {
+		c.Dropped += uint64(p.Dropped())
 	}
 	return c
 }
@@ -351,10 +361,8 @@ func (e *Engine) Close() error {
 	}
 	e.closed = true
 	err := e.alarm.Close()
-	for _, l := range e.lanes {
-		for _, p := range l.ports {
-			err = errors.Join(err, p.Close())
-		}
+	for p := range e.ports() {
+		err = errors.Join(err, p.Close())
 	}
 	return err
 }

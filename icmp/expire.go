@@ -98,7 +98,8 @@ func (e *Engine) homeless(l *lane, f *flight) bool {
 	if l.family != rawsock.IPv6 || dst.IsLoopback() {
 		return false
 	}
-	if now := e.now(); now >= l.homeUntil {
+	if now := e.now(); now >= l.homeUntil || l.homeFor.IsValid() && dst != l.homeFor {
+		l.homeFor = dst
 		route, err := rawsock.RouteTo(dst, e.cfg.Socket)
 		l.homeless = rawsock.CauseOf(err) == rawsock.NoSource || !e.cfg.Socket.Source.IsValid() && route.Source.IsLoopback()
 		l.homeUntil = now + homelessCheck

@@ -217,7 +217,7 @@ func TestIDsNeeded(t *testing.T) {
 		{Config{Targets: many[:1000], Interval: 10 * ms, Pace: Lockstep}, 1},
 	}
 	for _, tc := range cases {
-		e, err := newEngine(tc.cfg)
+		e, err := newEngine(tc.cfg, newTimerAlarm())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,21 +12,22 @@ import (
 )
 
 // A full queue is tried again after fullWait, then twice that and so on, for
-// fullLimit at most: after that the probe was not sent, and we say so.
+// fullLimit at most: after that the probe was not sent, and we say so. Over the
+// whole run no more than one part in fullShare of the time goes into waiting, as
+// everybody else waits with it.
 const (
 	fullWait  = time.Millisecond
 	fullLimit = 200 * time.Millisecond
+	fullShare = 10
 )
 
 // flush hands what collect registered to the kernel.
 func (e *Engine) flush(ctx context.Context) {
-	for _, l := range e.lanes {
-		for _, p := range l.ports {
-			if len(p.batch.pkts) > 0 {
-				e.flushPort(ctx, p)
-				p.batch.pkts = p.batch.pkts[:0]
-				p.batch.flights = p.batch.flights[:0]
-			}
+	for p := range e.ports() {
+		if len(p.batch.pkts) > 0 {
+			e.flushPort(ctx, p)
+			p.batch.pkts = p.batch.pkts[:0]
+			p.batch.flights = p.batch.flights[:0]
 		}
 	}
 }
@@ -43,7 +44,7 @@ func (e *Engine) flushPort(ctx context.Context, p *port) {
 		if n > batchLen/2 || e.cfg.Pace == Flood {
 			// On a short path the answers are here already. Taking them now keeps
 			// the receive buffer empty however fast we send, and a flood going.
-			_ = e.drain(p) // the reader meets the same error and reports it
+			e.drain(p)
 		}
 		if n > 0 {
 			wait = fullWait
@@ -51,8 +52,10 @@ func (e *Engine) flushPort(ctx context.Context, p *port) {
 		if err == nil {
 			continue
 		}
-		if rawsock.CauseOf(err) == rawsock.Full && wait < fullLimit && ctx.Err() == nil {
+		if rawsock.CauseOf(err) == rawsock.Full && wait < fullLimit && ctx.Err() == nil &&
+			e.waited+wait < 2*fullLimit+e.now()/fullShare {
 			time.Sleep(wait)
+			e.waited += wait
 			wait *= 2
 			e.restamp(p.lane, b.flights[i:])
 			continue

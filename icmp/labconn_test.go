@@ -17,18 +17,19 @@ import (
 // network is the in-memory lab with sockets of our own on it: what a kernel
 // does between the engine and the network, it does here.
 type network struct {
-	t     testing.TB
-	mem   *lab.Memory
-	tick  time.Duration              // of Wait
-	wall  func(time.Time) int64      // the wall clock that stamps are in, ns since 1970
-	done  sync.WaitGroup             // the pump
-	mu    sync.Mutex                 // guards socks
-	socks []*labConn                 //
-	lose  func(key uint32) bool      // transmit timestamps that never come; may be nil
-	stop  func() time.Duration       // asked before each Send: how long the process is stopped after it; may be nil
-	until time.Time                  // the process is stopped until then; guarded by mu
-	fail  func(rawsock.Packet) error // what Send answers for a packet; may be nil
-	alter func(*rawsock.Message)     // what a clock or a kernel makes of a message; may be nil
+	t       testing.TB
+	mem     *lab.Memory
+	tick    time.Duration              // of Wait
+	readers bool                       // nobody can watch: readers wait
+	wall    func(time.Time) int64      // the wall clock that stamps are in, ns since 1970
+	done    sync.WaitGroup             // the pump
+	mu      sync.Mutex                 // guards socks
+	socks   []*labConn                 //
+	lose    func(key uint32) bool      // transmit timestamps that never come; may be nil
+	stop    func() time.Duration       // asked before each Send: how long the process is stopped after it; may be nil
+	until   time.Time                  // the process is stopped until then; guarded by mu
+	fail    func(rawsock.Packet) error // what Send answers for a packet; may be nil
+	alter   func(*rawsock.Message)     // what a clock or a kernel makes of a message; may be nil
 }
 
 // newNetwork starts topo. The network ends with the test.
@@ -88,6 +89,7 @@ type labConn struct {
 	data     []queued
 	departed []rawsock.Message
 	buf      gopacket.SerializeBuffer
+	arrived  func() // tells whoever watches; may be nil
 	ready    chan struct{}
 	closed   chan struct{}
 	once     sync.Once
@@ -118,7 +120,21 @@ func (c *labConn) RecvBuf() int           { return 1 << 20 }
 func (c *labConn) Shutdown()              { c.once.Do(func() { close(c.closed) }) }
 func (c *labConn) Close() error           { c.Shutdown(); return nil }
 
+// watch has arrived called for what comes, unless the network has readers wait.
+func (c *labConn) watch(arrived func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.arrived = arrived
+	return !c.net.readers
+}
+
 func (c *labConn) notify() {
+	c.mu.Lock()
+	arrived := c.arrived
+	c.mu.Unlock()
+	if arrived != nil {
+		arrived()
+	}
 	select {
 	case c.ready <- struct{}{}:
 	default:

@@ -145,6 +145,9 @@ func (e *Engine) takeError(l *lane, f *flight, m *rawsock.Message) {
 	if r.Status, r.Reason, ok = verdict(l.family, m.Type, m.Code); !ok {
 		return
 	}
+	if r.Reason == probe.PortUnreachable && sameHost(m.From, f.t.Addr.Addr()) {
+		r.Status = probe.Refused // by the target itself, which thus is there
+	}
 	e.clock(f, m, &r)
 	if !proven {
 		l.hold(f, held{Result: r})

@@ -172,7 +172,8 @@ func (m *mtuSearch) between() int {
 	if len(inside) > 0 {
 		return inside[len(inside)/2]
 	}
-	return m.fits + (m.fails-m.fits)/2
+	low := max(m.fits, m.headers)
+	return low + (m.fails-low)/2
 }
 
 // nextCommon returns the common MTU after c, 0 if there is none.

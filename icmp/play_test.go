@@ -58,7 +58,7 @@ func newPlay(t *testing.T, topo lab.Topology, cfg Config) *play {
 // newPlayWithout prepares a run without sockets.
 func newPlayWithout(t *testing.T, topo lab.Topology, cfg Config) *play {
 	t.Helper()
-	e, err := newEngine(cfg)
+	e, err := newEngine(cfg, newTimerAlarm())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,12 +15,16 @@ func (a *alarm) open() error {
 	return nil
 }
 
-func (a *alarm) wait(d time.Duration) {
+// watch cannot: these sockets belong to package net.
+func (a *alarm) watch(*Conn) bool { return false }
+
+func (a *alarm) wait(d time.Duration) (readable bool) {
 	a.timer.Reset(d)
 	select {
 	case <-a.timer.C:
 	case <-a.kick:
 	}
+	return false
 }
 
 func (a *alarm) wake() {

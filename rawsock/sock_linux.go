@@ -18,6 +18,8 @@ type sock struct {
 	dropped atomic.Uint32
 	counted time.Time // when readDrops last asked
 	stamps  bool      // transmit timestamps are asked for
+	buffer  int       // receive buffer, bytes
+	via     Config    // for questions about routes
 	out     sender
 	in, err receiver // data and error queue
 }
@@ -87,12 +89,12 @@ func (c *Conn) configure(cfg *Config) error {
 	if err := unix.SetsockoptTimeval(c.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv); err != nil {
 		return opError("setsockopt SO_RCVTIMEO", err)
 	}
-	c.stamps = !cfg.NoStamps
-	if err := c.stamp(stampFlags(c.stamps)); err != nil {
-		return err
-	}
+	// A kernel without timestamps costs accuracy, not the run.
+	c.stamps = c.stamp(stampFlags(!cfg.NoStamps)) == nil && !cfg.NoStamps
+	c.via = *cfg
 	setBuf(c.fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, cfg.RecvBuf)
 	setBuf(c.fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, cfg.SendBuf)
+	c.buffer, _ = unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
 	if cfg.Interface != "" {
 		if err := unix.BindToDevice(c.fd, cfg.Interface); err != nil {
 			return opError("setsockopt SO_BINDTODEVICE", err)
@@ -215,10 +217,7 @@ func (c *Conn) bind(src netip.Addr) error {
 
 func (c *Conn) kernelClock() bool { return c.stamps }
 
-func (c *Conn) recvBuf() int {
-	n, _ := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
-	return n
-}
+func (c *Conn) recvBuf() int { return c.buffer }
 
 // shutdown wakes a blocked receive, which close would not. The kernel answers
 // ENOTCONN, as the socket has no peer, but wakes it all the same.
@@ -242,19 +241,16 @@ type mmsghdr struct {
 // sockaddr has room for either family's struct sockaddr.
 type sockaddr = unix.RawSockaddrInet6
 
-// putAddr writes a into sa and returns its length.
-func putAddr(sa *sockaddr, a netip.Addr) (uint32, error) {
+// putAddr writes a, in the zone with that interface index, into sa and returns
+// its length.
+func putAddr(sa *sockaddr, a netip.Addr, zone uint32) uint32 {
 	if a.Is4() {
 		s4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(sa))
 		*s4 = unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: a.As4()}
-		return unix.SizeofSockaddrInet4, nil
-	}
-	zone, err := zoneID(a)
-	if err != nil {
-		return 0, err
+		return unix.SizeofSockaddrInet4
 	}
 	*sa = unix.RawSockaddrInet6{Family: unix.AF_INET6, Addr: a.As16(), Scope_id: zone}
-	return unix.SizeofSockaddrInet6, nil
+	return unix.SizeofSockaddrInet6
 }
 
 // readAddr reads the address in sa, without zone; invalid if there is none.
