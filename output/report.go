@@ -58,6 +58,11 @@ func (r *Report) Refresh(now time.Time) error {
 // Snapshot writes the statistics so far to w: for each target the line with
 // which ping answers SIGQUIT.
 func (r *Report) Snapshot(w io.Writer) error {
+	_, err := w.Write(r.snapshot()) // not under the lock: w may block
+	return err
+}
+
+func (r *Report) snapshot() []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, v := range r.views {
@@ -71,8 +76,7 @@ func (r *Report) Snapshot(w io.Writer) error {
 		s := t.Summary()
 		b = appendSnapshot(b, &s, len(rows) > 1)
 	}
-	_, err := w.Write(b)
-	return err
+	return b
 }
 
 // End shows the summaries and how the run ended. Call it once, after the last Record.

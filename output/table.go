@@ -90,7 +90,6 @@ func (v *table) Begin(h *Header, set *stats.Set) error {
 	if !v.live() {
 		return nil
 	}
-	v.buf = append(v.buf[:0], hideCursor...)
 	return v.draw(h.Start)
 }
 
@@ -265,8 +264,10 @@ func (v *table) more(shown []int, n int) string {
 
 // replace appends to v.buf what turns the lines on the screen into lines. None
 // of them is wider than cols, so none wraps now; but those drawn before may,
-// if the terminal has become narrower.
+// if the terminal has become narrower. The cursor is hidden only meanwhile: a
+// process may be stopped or killed at any time, and must not leave it hidden.
 func (v *table) replace(lines []string, cols int) {
+	v.buf = append(v.buf, hideCursor...)
 	above := 0
 	for _, width := range v.drawn {
 		above += max(1, (width+cols-1)/cols)
@@ -285,6 +286,7 @@ func (v *table) replace(lines []string, cols int) {
 		v.buf = append(v.buf, '\n')
 	}
 	v.buf = append(v.buf, "\x1b[J"...)
+	v.buf = append(v.buf, showCursor...)
 }
 
 func (v *table) End(e *End) error {
@@ -301,7 +303,7 @@ func (v *table) End(e *End) error {
 	if v.live() {
 		v.buf = b
 		v.replace(lines, cols)
-		b = append(v.buf, showCursor...)
+		b = v.buf
 	} else {
 		if v.news {
 			b = append(b, '\n')

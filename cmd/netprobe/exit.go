@@ -64,7 +64,9 @@ type ending struct {
 func exitCode(summaries []stats.Summary, e ending) int {
 	silent := false
 	for _, s := range summaries {
-		if s.Error != nil && !s.Answered() {
+		// A target whose turn never came is untested too, unless --until had
+		// nothing more to ask.
+		if s.Verdict() == stats.Untested && (s.Error != nil || !e.met) {
 			return exitUntested
 		}
 		silent = silent || !s.Answered()

@@ -28,7 +28,7 @@ func TestExitCode(t *testing.T) {
 		{"one silent", []stats.Summary{answered, silent}, ending{}, 1},
 		{"one rejected", []stats.Summary{rejected}, ending{}, 1},
 		{"ended before the answer", []stats.Summary{undecided}, ending{}, 1},
-		{"ended before it was sent", []stats.Summary{answered, neverSent}, ending{}, 1},
+		{"ended before it was sent", []stats.Summary{answered, neverSent}, ending{}, 3},
 		{"one unresolved", []stats.Summary{answered, unresolved}, ending{}, 3},
 		{"one could not be sent to", []stats.Summary{answered, failed}, ending{}, 3},
 		{"unresolved beats silent", []stats.Summary{silent, unresolved}, ending{}, 3},

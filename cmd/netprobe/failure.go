@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"netprobe/output"
 )
 
 // Exit codes, as the contract has them.
@@ -61,8 +63,8 @@ func conclude(stderr io.Writer, err error) int {
 }
 
 func (f *failure) print(w io.Writer) {
-	fmt.Fprintf(w, "netprobe: %s\n", f.msg)
+	fmt.Fprintf(w, "netprobe: %s\n", output.Escape(f.msg))
 	for _, h := range f.hints {
-		fmt.Fprintf(w, "hint: %s\n", h)
+		fmt.Fprintf(w, "hint: %s\n", output.Escape(h))
 	}
 }

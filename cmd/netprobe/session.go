@@ -54,7 +54,8 @@ type session struct {
 	stdout, stderr io.Writer
 	log            *slog.Logger
 
-	report atomic.Pointer[output.Report] // nil until targets are known
+	report  atomic.Pointer[output.Report] // nil until targets are known
+	telling atomic.Bool                   // a snapshot is being written
 }
 
 // newSession returns the session of cmd for hosts; the verb fills in the rest.

@@ -49,7 +49,14 @@ func (s *session) onSignal(sig os.Signal, stop context.CancelCauseFunc) {
 		signal.Reset(stopSignals()...)
 	case report == nil:
 	case slices.Contains(snapshotSignals, sig):
-		_ = report.Snapshot(s.stderr) // a closed stderr is no reason to stop
+		// Whoever does not read stderr must not keep the next signal from being
+		// heard. One snapshot may be stuck there; more would say no more.
+		if s.telling.CompareAndSwap(false, true) {
+			go func() {
+				_ = report.Snapshot(s.stderr) // a closed stderr is no reason to stop
+				s.telling.Store(false)
+			}()
+		}
 	case slices.Contains(resizeSignals, sig):
 		_ = report.Refresh(time.Now()) // the next Record meets the same error
 	}
