@@ -27,9 +27,9 @@ type sock struct {
 	dropped atomic.Uint32 // stays 0: nobody tells
 	buf     []byte
 
-	mu   sync.Mutex
-	full bool // msg waits to be told; buf is its payload's
-	msg  Message
+	reading sync.Mutex // guards what follows
+	full    bool       // msg waits to be told; buf is its payload's
+	msg     Message
 }
 
 func open(cfg Config) (*Conn, error) {
@@ -51,7 +51,7 @@ func open(cfg Config) (*Conn, error) {
 			return nil, fmt.Errorf("rawsock: %w", err)
 		}
 		c := &Conn{family: cfg.Family, kind: k, id: cfg.ID, ids: cfg.IDs, sock: sock{
-			pc: pc, timeout: cfg.Timeout, buf: make([]byte, cfg.MaxSize+EchoHeaderLen),
+			pc: pc, timeout: cfg.Timeout, buf: make([]byte, 1<<16),
 		}}
 		if err := c.configure(&cfg); err != nil {
 			pc.Close()
@@ -129,43 +129,57 @@ func (c *Conn) netAddr(a netip.Addr) net.Addr {
 
 // wait reads one message, which drain then tells: these sockets cannot peek.
 func (c *Conn) wait() error {
-	if c.closed.Load() {
-		return net.ErrClosed
-	}
-	c.mu.Lock()
-	full := c.full
-	c.mu.Unlock()
-	if full {
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	if c.full {
 		return nil
 	}
-	_ = c.pc.SetReadDeadline(time.Now().Add(c.timeout))
-	n, ttl, from, err := c.read()
-	if c.closed.Load() {
-		return net.ErrClosed
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("rawsock: %w", err)
-	}
-	m := Message{Arrived: time.Now(), TTL: uint8(ttl), From: addrOf(from)}
-	if ParseICMP(c.family, c.buf[:n], &m) {
-		c.mu.Lock()
-		c.msg, c.full = m, true
-		c.mu.Unlock()
+	_, err := c.next(c.timeout)
+	return err
+}
+
+// drain interrupts a wait, so that what lies unread in the socket is told, too.
+func (c *Conn) drain(visit func(*Message)) error {
+	_ = c.pc.SetReadDeadline(time.Unix(1, 0))
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	for range drainLimit {
+		if c.full {
+			c.full = false
+			visit(&c.msg)
+		}
+		// A deadline in the past would read nothing at all.
+		if more, err := c.next(time.Millisecond); err != nil || !more {
+			return err
+		}
 	}
 	return nil
 }
 
-func (c *Conn) drain(visit func(*Message)) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.full {
-		c.full = false
-		visit(&c.msg)
+// drainLimit bounds how many messages one drain tells.
+const drainLimit = 4096
+
+// next reads one message, for at most d, and if it is one of an echo into msg.
+// More says that there was one. Only a closed socket is an
+// error: others are about one packet, such as one too large for the buffer.
+func (c *Conn) next(d time.Duration) (more bool, err error) {
+	if c.closed.Load() {
+		return false, net.ErrClosed
 	}
-	return nil
+	_ = c.pc.SetReadDeadline(time.Now().Add(d))
+	n, ttl, from, err := c.read()
+	switch {
+	case c.closed.Load():
+		return false, net.ErrClosed
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return false, nil
+	case err != nil:
+		time.Sleep(time.Millisecond) // one that comes back at once must not make us spin
+		return true, nil
+	}
+	c.msg = Message{Arrived: time.Now(), TTL: uint8(ttl), From: addrOf(from)}
+	c.full = ParseICMP(c.family, c.buf[:n], &c.msg)
+	return true, nil
 }
 
 // read reads one message with its TTL, 0 if the system does not tell.
