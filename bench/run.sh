@@ -304,7 +304,7 @@ measure_start() {
 	gauge start --measure start --pcap "$scratch/start.pcap" --starts "$scratch/starts"
 	for tool in netprobe ping fping; do
 		start_command $tool
-		near hyperfine -N --style none --warmup 2 --runs 20 --export-json "$scratch/whole.json" "${command[*]}" >/dev/null
+		near hyperfine -N --style none --warmup 2 --runs 20 --export-json "$scratch/whole.json" "${command[*]}" &>/dev/null
 		gauge add --measure whole --tool $tool $(jq '.results[0].times[] * 1000' "$scratch/whole.json")
 	done
 }
@@ -344,9 +344,17 @@ facts() {
 	cat <<-FACTS
 		- date: $(date -u '+%Y-%m-%d %H:%M UTC'), $((SECONDS / 60)) min $((SECONDS % 60)) s, load average before: $load
 		- machine: $(nproc) cores ($(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)), $(awk '/MemTotal/ {printf "%.0f", $2 / 1e6}' /proc/meminfo) GB memory, Linux $(uname -r)
-		- netprobe: commit $(git -C "$here" rev-parse --short HEAD)$(git -C "$here" diff --quiet HEAD -- .. ':!RESULTS.md' || echo ' with changes'), $(go env GOVERSION)
+		- netprobe: $(revision), $(go env GOVERSION)
 		- peers: $(fping --version | head -1), $(ping -V | head -1)
 	FACTS
+}
+
+# revision names what was measured.
+revision() {
+	[[ -z $binary ]] || { echo "a binary given by --binary"; return; }
+	local changed=
+	git -C "$here/.." diff --quiet HEAD -- . ':!bench/RESULTS.md' || changed=' with changes'
+	echo "commit $(git -C "$here" rev-parse --short HEAD)$changed"
 }
 
 results() {
@@ -363,7 +371,7 @@ results() {
 		RTT error is the round-trip time a tool prints minus the time between the same request and reply in a capture
 		at the prober's interface; 10 ms between probes; the table shows its size, `bias` is the median with its sign.
 		ping and fping print such times to 1 µs. RTT on the wire is that of the capture: a tool that delays its own
-		packets shows there. "Busy" is one busy loop on each core. "Quota" is a control group that
+		packets shows there. "Busy" is one busy loop on each core, "quota" a control group that
 		may use 20 % of one core and shares it with a busy loop. CPU is user and system time of the whole process,
 		start included; the 1,000 targets are 500 addresses named twice. Quantiles are values that were measured
 		(nearest rank): below 100 values p99 is the maximum.
@@ -379,7 +387,7 @@ load=$(cut -d' ' -f1 /proc/loadavg)
 if [[ -n $quick ]]; then
 	reps=1 pairs=1 probes=400 seconds=5
 else
-	reps=3 pairs=2 probes=400 seconds=20
+	reps=3 pairs=3 probes=400 seconds=20
 fi
 trap cleanup EXIT
 trap 'exit 130' INT TERM HUP
