@@ -184,14 +184,20 @@ func (e *Engine) drainAll() {
 	}
 }
 
-// abandon makes every probe without an outcome Pending: nobody knows.
+// abandon ends every probe without an outcome: past its timeout it is lost,
+// before that it is Pending, as nobody knows.
 func (e *Engine) abandon() {
 	e.drainAll()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, l := range e.lanes {
 		for n := l.gone + 1; n <= l.n; n++ {
-			if f := l.at(n); f != nil && f.open() {
+			f := l.at(n)
+			switch {
+			case f == nil || !f.open():
+			case f.state == overdue:
+				e.lose(l, f)
+			default:
 				e.settle(l, f, probe.Result{Status: probe.Pending, Reason: probe.Canceled})
 			}
 		}
@@ -252,10 +258,10 @@ func (e *Engine) launch(i int, due, now time.Duration) (n int, full bool) {
 		return 0, false
 	}
 	l := e.lanes[rawsock.FamilyOf(r.t.Addr.Addr())]
-	if l == nil || len(l.ports) == 0 {
+	if err := e.unable(l, r.t); err != nil {
 		r.seq++
 		e.advance(i, now)
-		e.failWithoutSocket(r, l)
+		e.failUnsent(r, err)
 		return 0, false
 	}
 	f := l.add()

@@ -141,7 +141,7 @@ func Open(cfg Config, families ...rawsock.Family) (*Engine, error) {
 		l := &lane{family: f}
 		e.lanes[f] = l
 		if l.err = e.openLane(l); l.err != nil {
-			firstErr = errors.Join(firstErr, l.err)
+			firstErr = cmp.Or(firstErr, l.err)
 			// Permission is a matter of the process, not of the family.
 			if _, ok := errors.AsType[*rawsock.PermissionError](l.err); ok {
 				e.Close()

@@ -2,6 +2,7 @@ package icmp
 
 import (
 	"fmt"
+	"net/netip"
 	"syscall"
 	"time"
 
@@ -65,7 +66,7 @@ func (e *Engine) overdue(l *lane, f *flight) {
 		e.settle(l, f, h.Result)
 		return
 	}
-	if e.homeless(l, f) {
+	if e.homeless(l, f.t) {
 		e.settle(l, f, probe.Result{Status: probe.Failed, Reason: probe.NoRoute, Err: e.errHomeless()})
 		return
 	}
@@ -89,17 +90,21 @@ func (e *Engine) errHomeless() error {
 	return &SendError{why: why, err: syscall.EADDRNOTAVAIL}
 }
 
-// homeless reports whether this host has no address to send to f's target from.
-// Linux then sends IPv6 packets all the same, from ::1 or from the address it
-// no longer has, and nobody can answer them: that is our failure, not the
-// target's silence.
-func (e *Engine) homeless(l *lane, f *flight) bool {
-	dst := f.t.Addr.Addr()
+// homeless reports whether this host has no address to send to t from. Linux
+// then sends IPv6 packets all the same, from ::1 or from the address it no
+// longer has, and nobody can answer them: that is our failure, not the target's
+// silence. What is true for one destination beyond the link holds for all.
+func (e *Engine) homeless(l *lane, t *probe.Target) bool {
+	dst := t.Addr.Addr()
 	if l.family != rawsock.IPv6 || dst.IsLoopback() {
 		return false
 	}
-	if now := e.now(); now >= l.homeUntil || l.homeFor.IsValid() && dst != l.homeFor {
-		l.homeFor = dst
+	key := netip.IPv6Unspecified()
+	if dst.IsLinkLocalUnicast() {
+		key = dst
+	}
+	if now := e.now(); now >= l.homeUntil || l.homeFor.IsValid() && key != l.homeFor {
+		l.homeFor = key
 		route, err := rawsock.RouteTo(dst, e.cfg.Socket)
 		l.homeless = rawsock.CauseOf(err) == rawsock.NoSource || !e.cfg.Socket.Source.IsValid() && route.Source.IsLoopback()
 		l.homeUntil = now + homelessCheck

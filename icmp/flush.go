@@ -112,18 +112,28 @@ type SendError struct {
 func (e *SendError) Error() string { return e.why }
 func (e *SendError) Unwrap() error { return e.err }
 
-// failWithoutSocket reports a probe of a family that has no socket.
-func (e *Engine) failWithoutSocket(r *row, l *lane) {
-	res := probe.Result{Target: r.t, Seq: r.seq, Status: probe.Failed, Reason: probe.NoRoute, Err: errNoSocket}
-	if l != nil && l.err != nil {
-		res.Err = l.err
+// unable returns why no packet to t can leave through l; nil if one can.
+func (e *Engine) unable(l *lane, t *probe.Target) error {
+	switch {
+	case l == nil:
+		return errNoSocket
+	case len(l.ports) == 0:
+		return l.err
+	case e.homeless(l, t):
+		return e.errHomeless()
 	}
+	return nil
+}
+
+var errNoSocket = errors.New("no socket of this address family")
+
+// failUnsent reports the next probe of r, which cannot leave.
+func (e *Engine) failUnsent(r *row, err error) {
+	res := probe.Result{Target: r.t, Seq: r.seq, Status: probe.Failed, Reason: probe.NoRoute, Err: err}
 	e.learn(&res)
 	e.emit(res)
 	e.hurry(&res, e.now())
 }
-
-var errNoSocket = errors.New("no socket of this address family")
 
 // explain turns a failed send of a packet of size bytes into a reason and
 // words, with the path MTU where that is what it was about.
@@ -139,6 +149,7 @@ func (e *Engine) explain(t *probe.Target, err error, size int) (r probe.Reason, 
 		if src := e.cfg.Socket.Source; src.IsValid() {
 			return probe.NoRoute, 0, fmt.Sprintf("source address %v is not on this host", src)
 		}
+		return probe.NoRoute, 0, "this host refuses to send there (a blackhole route?)"
 	case rawsock.LinkDown:
 		return probe.LinkDown, 0, "the interface is down"
 	case rawsock.TooBig:

@@ -3,6 +3,7 @@ package icmp
 import (
 	"bytes"
 	"net/netip"
+	"time"
 
 	"netprobe/probe"
 	"netprobe/rawsock"
@@ -140,7 +141,7 @@ func (e *Engine) takeError(l *lane, f *flight, m *rawsock.Message) {
 		e.counters.Strays++
 		return
 	}
-	r := probe.Result{From: m.From, TTL: m.TTL, Type: m.Type, Code: m.Code, Size: m.Size, MTU: m.MTU}
+	r := probe.Result{From: m.From, TTL: m.TTL, Type: m.Type, Code: m.Code, MTU: m.MTU}
 	var ok bool
 	if r.Status, r.Reason, ok = verdict(l.family, m.Type, m.Code); !ok {
 		return
@@ -156,10 +157,21 @@ func (e *Engine) takeError(l *lane, f *flight, m *rawsock.Message) {
 	e.settle(l, f, r)
 }
 
-// clock sets how long the answer m to f took.
+// clock sets how long the answer m to f took, and makes f's lag what it was: a
+// packet may have waited in this host for its neighbour's address.
 func (e *Engine) clock(f *flight, m *rawsock.Message, r *probe.Result) {
 	r.RTT, r.Clock, r.Host = e.rtt(f, m.Stamp, m.Arrived)
+	if r.Clock != probe.Kernel || !f.open() {
+		return
+	}
+	if waited := time.Duration(f.tx-e.wall.offset) - f.sent; waited > noticeable {
+		f.lag += uint32(min(waited.Microseconds(), 1<<31))
+	}
 }
+
+// noticeable is what a packet may spend between the system call and the wire
+// before it counts as lag.
+const noticeable = time.Millisecond
 
 // sameHost compares addresses as the wire has them: without zone.
 func sameHost(a, b netip.Addr) bool { return a.WithZone("") == b.WithZone("") }

@@ -92,6 +92,10 @@ func newMTUSearch(f rawsock.Family, link int) *mtuSearch {
 
 func (m *mtuSearch) learn(r *probe.Result) {
 	switch {
+	case r.Status == probe.Pending:
+		m.found.Partial = true
+		m.finish()
+		return
 	case r.Status == probe.Reply || r.Status == probe.Late:
 		m.fits = m.size
 	case r.Reason == probe.FragNeeded || r.Reason == probe.PacketTooBig:

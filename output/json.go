@@ -140,6 +140,7 @@ type pathMTUFields struct {
 	From      *string `json:"from"`
 	Local     bool    `json:"local"`
 	BlackHole bool    `json:"black_hole"`
+	Partial   bool    `json:"partial"`
 }
 
 type summaryRecord struct {
@@ -196,7 +197,7 @@ func (v *jsonView) summary(s *stats.Summary, at time.Time) summaryRecord {
 		r.Outage = &outageFields{timestamp(o.From), timestamp(o.To), o.Probes, millis(o.Length), o.Ongoing}
 	}
 	if m := s.PathMTU; m != nil {
-		r.PathMTU = &pathMTUFields{nil, addrField(m.From), m.Local, m.BlackHole}
+		r.PathMTU = &pathMTUFields{nil, addrField(m.From), m.Local, m.BlackHole, m.Partial}
 		if m.MTU > 0 {
 			r.PathMTU.MTU = &m.MTU
 		}

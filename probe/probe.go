@@ -36,7 +36,7 @@ type Result struct {
 
 	TTL        uint8 // TTL or hop limit of the answer as it arrived; 0 if unknown
 	Type, Code uint8 // ICMP type and code of the message that decided it; valid if From is
-	Size       int   // bytes of the answer (ICMP header and payload); of the probe where there is no answer
+	Size       int   // bytes of the target's answer (ICMP header and payload); of the probe where there is none
 	MTU        int   // next-hop MTU named by a frag-needed or packet-too-big; 0 if none was
 
 	From netip.Addr    // who answered; invalid if nobody did
@@ -186,4 +186,5 @@ type PathMTU struct {
 	From      netip.Addr // the router that named the limit; invalid if nobody did
 	Local     bool       // the limit is this host's own link
 	BlackHole bool       // larger packets vanished without a word
+	Partial   bool       // the run ended before the search: MTU is a lower bound
 }

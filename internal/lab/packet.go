@@ -65,7 +65,6 @@ type Packet struct {
 	probe  uint64
 	entry  int // index in the log, -1 if it is not there
 	flags  Flag
-	broken bool // a bit was flipped on the way
 }
 
 // Verdict is what a Hook decides about a packet. The zero value lets it pass.
