@@ -109,6 +109,7 @@ func (m *mtuSearch) learn(r *probe.Result) {
 		// the large ones, as a veth does whose other end has a smaller MTU.
 		switch {
 		case m.fits == 0 || r.Status == probe.Failed && r.Reason != probe.NoBuffers:
+			m.found.Partial = m.fits > 0
 			m.finish()
 			return
 		case r.Status == probe.Failed:

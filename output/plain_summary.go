@@ -144,7 +144,7 @@ func outageText(o *stats.Outage) string {
 // appendPathMTU appends what a path-MTU search concluded.
 func appendPathMTU(b []byte, m *probe.PathMTU) []byte {
 	if m.Partial {
-		return fmt.Appendf(b, "path MTU at least %d: the run ended before the search\n", m.MTU)
+		return fmt.Appendf(b, "path MTU at least %d: the search could not be finished\n", m.MTU)
 	}
 	if m.MTU == 0 {
 		b = append(b, "path MTU unknown: no size was answered"...)

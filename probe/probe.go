@@ -186,5 +186,5 @@ type PathMTU struct {
 	From      netip.Addr // the router that named the limit; invalid if nobody did
 	Local     bool       // the limit is this host's own link
 	BlackHole bool       // larger packets vanished without a word
-	Partial   bool       // the run ended before the search: MTU is a lower bound
+	Partial   bool       // the search could not be finished: MTU is a lower bound
 }
