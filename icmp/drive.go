@@ -137,14 +137,15 @@ func (e *Engine) send(ctx context.Context) {
 	e.abandon()
 }
 
-// awaiting reports whether Retarget may still bring the run work: with a count,
-// a run that has probed all it could does not wait for the rest.
+// awaiting reports whether Retarget may still bring the run work. What Expect
+// announced is waited for; with Await and a count, a run that has probed all it
+// could does not wait for the rest.
 func (e *Engine) awaiting() bool {
-	if !e.cfg.Await {
-		return false
-	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.expected || !e.cfg.Await {
+		return e.expected
+	}
 	missing, done := 0, 0
 	for i := range e.rows {
 		if e.rows[i].done {

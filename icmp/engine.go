@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -56,6 +57,7 @@ type Engine struct {
 	alarm    alarm         // wakes the sender; also when the schedule changed
 	waited   time.Duration // for full queues, by the sender alone
 	broken   error         // why a socket failed for good; the run ends then
+	expected bool          // Expect: Retarget may bring more
 	closed   bool
 }
 
@@ -294,12 +296,18 @@ func (e *Engine) maxSize() int {
 // then privileges are dropped, then names are looked up.
 func (e *Engine) SetTargets(targets []*probe.Target) { e.cfg.Targets = targets }
 
-// Retarget continues the row t.ID at t's address from its next probe on. It may
-// be called while Probe runs, but not from within emit.
+// Retarget continues the row t.ID at t's address from its next probe on; a row
+// that had none so far gets its full Count. It may be called after SetTargets
+// and while Probe runs, but not from within emit.
 func (e *Engine) Retarget(t *probe.Target) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if t.ID >= len(e.rows) || e.closed {
+	if t.ID >= len(e.cfg.Targets) || e.closed {
+		return
+	}
+	if e.rows == nil { // Probe has not begun
+		e.cfg.Targets = slices.Clone(e.cfg.Targets)
+		e.cfg.Targets[t.ID] = t
 		return
 	}
 	r := &e.rows[t.ID]
@@ -309,6 +317,16 @@ func (e *Engine) Retarget(t *probe.Target) {
 		e.sched.Set(t.ID, e.now())
 		e.wake()
 	}
+}
+
+// Expect says whether Retarget is about to bring addresses of targets that have
+// none yet: while it is, the run goes on though no row has work left. It may be
+// called before Probe and while it runs, but not from within emit.
+func (e *Engine) Expect(more bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.expected = more
+	e.wake()
 }
 
 // Kind is the socket kind in use.
@@ -356,10 +374,13 @@ func (e *Engine) Source(dst netip.Addr) netip.Addr {
 
 // Close closes the sockets. Probe does so itself.
 func (e *Engine) Close() error {
-	if e.closed {
+	e.mu.Lock()
+	closed := e.closed
+	e.closed = true
+	e.mu.Unlock()
+	if closed {
 		return nil
 	}
-	e.closed = true
 	err := e.alarm.Close()
 	for p := range e.ports() {
 		err = errors.Join(err, p.Close())

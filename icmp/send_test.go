@@ -238,6 +238,57 @@ func TestAwaitAndRetarget(t *testing.T) {
 	})
 }
 
+// While addresses are expected the run goes on, though what it has is probed; a
+// row that gets its address late has all its probes. When no more is expected
+// the run ends.
+func TestExpect(t *testing.T) {
+	late := func(id int) *probe.Target {
+		return &probe.Target{ID: id, Name: "later.example", Err: errors.New("not yet")}
+	}
+	for _, tt := range []struct {
+		name    string
+		targets []*probe.Target
+		learn   func(p *play)
+		want    tally
+		ended   time.Duration
+	}{
+		{"an address", []*probe.Target{targetAt(0, target4), late(1)}, func(p *play) {
+			time.Sleep(warmUp + 5*time.Second)
+			p.Retarget(targetAt(1, target4))
+			p.Expect(false)
+		}, tally{Sent: 4, Received: 4}, 5120 * ms},
+		{"none", []*probe.Target{targetAt(0, target4), late(1)}, func(p *play) {
+			time.Sleep(warmUp + 5*time.Second)
+			p.Retarget(late(1))
+			p.Expect(false)
+		}, tally{Sent: 2, Received: 2}, 5 * time.Second},
+		{"none at all", []*probe.Target{late(0)}, func(p *play) {
+			time.Sleep(warmUp + 5*time.Second)
+			p.Expect(false)
+		}, tally{}, 5 * time.Second},
+		{"before the run", []*probe.Target{late(0)}, func(p *play) {
+			p.Retarget(targetAt(0, target4))
+			p.Expect(false)
+		}, tally{Sent: 2, Received: 2}, 120 * ms},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPlayWithout(t, rtt20, Config{Targets: tt.targets, Count: 2, Interval: 100 * ms, Size: 56})
+				p.addPort(p.lane(rawsock.IPv4), p.socket(rawsock.IPv4, 0x4000, 1))
+				p.Expect(true)
+				go tt.learn(p)
+				p.run(t.Context())
+				if got := p.tally(); got != tt.want {
+					t.Errorf("counted %+v, want %+v", got, tt.want)
+				}
+				if p.ended != tt.ended {
+					t.Errorf("ended at %v, want %v", p.ended, tt.ended)
+				}
+			})
+		})
+	}
+}
+
 // A target that moves keeps its row: what is in flight is still matched, what
 // follows goes to the new address, of either family.
 func TestRetargetWhileProbing(t *testing.T) {
