@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// A Resolver looks up many names at once, within one time limit. The zero
-// value asks the system.
+// A Resolver looks up many names at once, each within the same time limit. The
+// zero value asks the system.
 type Resolver struct {
 	// Network is "ip" (any family; also if empty), "ip4" or "ip6".
 	Network string
-	Limit   int           // lookups at once; 0 means 64
-	Timeout time.Duration // for all names of one call together; 0 means 5 s
+	Limit   int           // lookups at once; 0 means 256
+	Timeout time.Duration // for each name, from the start of its own lookup; 0 means 5 s
 
 	// Lookup asks for one name, as net.Resolver.LookupNetIP does. Nil asks the
 	// system's hosts file and name servers.
@@ -43,56 +43,68 @@ type ResolveError struct {
 func (e *ResolveError) Error() string { return e.text }
 func (e *ResolveError) Unwrap() error { return e.Err }
 
-// Resolve looks up hosts and returns one Answer each, in order. Literals never
-// touch the resolver, a name given several times is asked for once. It returns
-// when all are known, at the latest after Timeout or when ctx ends; what is
-// unknown then has its Err set.
-func (r *Resolver) Resolve(ctx context.Context, hosts []Host) []Answer {
-	timeout := r.Timeout
-	if timeout == 0 {
-		timeout = 5 * time.Second
-	}
-	limited, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
+// ErrNotYet is what a ResolveError wraps while a name is still looked up.
+var ErrNotYet = errors.New("name not resolved yet")
 
+// NotYet is the Answer about h before there is one.
+func NotYet(h Host) Answer {
+	return Answer{Host: h, Err: &ResolveError{h.Name, ErrNotYet, ErrNotYet.Error()}}
+}
+
+// Resolve is Each for whoever needs all Answers at once, in the order of hosts.
+func (r *Resolver) Resolve(ctx context.Context, hosts []Host) []Answer {
 	answers := make([]Answer, len(hosts))
-	byName := make(map[string][]int) // rows that wait for the same name
-	var names []string
-	for i, h := range hosts {
-		answers[i].Host = h
-		if h.Addr.IsValid() {
-			answers[i].Addrs = []netip.Addr{h.Addr}
-			continue
-		}
-		if byName[h.Lookup] == nil {
-			names = append(names, h.Lookup)
-		}
-		byName[h.Lookup] = append(byName[h.Lookup], i)
-	}
-	r.each(limited, names, func(name string, addrs []netip.Addr, err error) {
-		for _, i := range byName[name] {
-			answers[i].Addrs = addrs
-			if err != nil {
-				answers[i].Err = &ResolveError{hosts[i].Name, err, r.explain(ctx, err, timeout)}
-			}
-		}
-	})
+	r.Each(ctx, hosts, func(i int, a Answer) { answers[i] = a })
 	return answers
 }
 
-// each looks up names, Limit at once, and tells what came of each. The calls of
-// tell may come at once, for different names.
-func (r *Resolver) each(ctx context.Context, names []string, tell func(string, []netip.Addr, error)) {
+// Each looks up hosts and tells the Answer about each, hosts[i], as soon as it
+// is known; the calls of tell come one at a time. Literals come first and never
+// touch the resolver, a name given several times is asked for once. It returns
+// when all are told. When ctx ends, what is unknown is told with an Err that
+// wraps ctx's.
+func (r *Resolver) Each(ctx context.Context, hosts []Host, tell func(i int, a Answer)) {
+	rows := make(map[string][]int) // rows that wait for the same name
+	var names []string
+	for i, h := range hosts {
+		if h.Addr.IsValid() {
+			tell(i, Answer{Host: h, Addrs: []netip.Addr{h.Addr}})
+			continue
+		}
+		if rows[h.Lookup] == nil {
+			names = append(names, h.Lookup)
+		}
+		rows[h.Lookup] = append(rows[h.Lookup], i)
+	}
+	var mu sync.Mutex
+	r.lookUp(ctx, names, func(name string, addrs []netip.Addr, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, i := range rows[name] {
+			a := Answer{Host: hosts[i], Addrs: addrs}
+			if err != nil {
+				a.Err = r.explain(ctx, hosts[i], err)
+			}
+			tell(i, a)
+		}
+	})
+}
+
+// lookUp looks up names, Limit at once, and tells what came of each. The calls
+// of tell may come at once, for different names.
+func (r *Resolver) lookUp(ctx context.Context, names []string, tell func(string, []netip.Addr, error)) {
 	limit := r.Limit
 	if limit == 0 {
-		limit = 64
+		limit = 256
 	}
 	todo := make(chan string)
 	var wg sync.WaitGroup
 	for range min(limit, len(names)) {
 		wg.Go(func() {
 			for name := range todo {
-				addrs, err := r.one(ctx, name)
+				limited, cancel := context.WithTimeout(ctx, r.timeout())
+				addrs, err := r.one(limited, name)
+				cancel()
 				tell(name, addrs, err)
 			}
 		})
@@ -102,6 +114,14 @@ func (r *Resolver) each(ctx context.Context, names []string, tell func(string, [
 	}
 	close(todo)
 	wg.Wait()
+}
+
+// timeout is how long one lookup may take.
+func (r *Resolver) timeout() time.Duration {
+	if r.Timeout == 0 {
+		return 5 * time.Second
+	}
+	return r.Timeout
 }
 
 // one looks up one name and leaves out addresses that are nobody's.
@@ -170,13 +190,19 @@ func localhost(network string) []netip.Addr {
 	return []netip.Addr{v4, v6}
 }
 
-// explain puts a lookup's error into words for people. ctx is the caller's: if
-// it has not ended, a context error means that the time limit passed.
-func (r *Resolver) explain(ctx context.Context, err error, limit time.Duration) string {
+// explain says why h has no address. ctx is the caller's: once that has ended,
+// whatever went wrong did so because of it.
+func (r *Resolver) explain(ctx context.Context, h Host, err error) *ResolveError {
+	if ended := ctx.Err(); ended != nil {
+		return &ResolveError{h.Name, ended, "not resolved before the run ended"}
+	}
+	return &ResolveError{h.Name, err, r.words(err)}
+}
+
+// words puts a lookup's error into words for people.
+func (r *Resolver) words(err error) string {
 	dns, isDNS := errors.AsType[*net.DNSError](err)
 	switch {
-	case ctx.Err() != nil:
-		return "not resolved before the run ended"
 	case isDNS && dns.IsNotFound && r.Network == "ip4":
 		return "no such host, or it has no IPv4 address"
 	case isDNS && dns.IsNotFound && r.Network == "ip6":
@@ -184,9 +210,9 @@ func (r *Resolver) explain(ctx context.Context, err error, limit time.Duration) 
 	case isDNS && dns.IsNotFound:
 		return "no such host"
 	case isDNS && dns.IsTimeout && dns.Server != "":
-		return fmt.Sprintf("no answer from name server %s within %v", dns.Server, limit)
+		return fmt.Sprintf("no answer from name server %s within %v", dns.Server, r.timeout())
 	case errors.Is(err, context.DeadlineExceeded), isDNS && dns.IsTimeout:
-		return fmt.Sprintf("name not resolved within %v", limit)
+		return fmt.Sprintf("name not resolved within %v", r.timeout())
 	case isDNS && dns.Server != "":
 		return fmt.Sprintf("name server %s: %s", dns.Server, dns.Err)
 	case isDNS:

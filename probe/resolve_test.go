@@ -136,8 +136,8 @@ func TestResolveIsBounded(t *testing.T) {
 	})
 }
 
-// The limit holds for all names together, however many wait for their turn;
-// what was found before it passed is kept.
+// The limit holds for each name from the start of its own lookup: names that
+// are not answered do not use up the time of those that wait for their turn.
 func TestResolveTimeLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := Resolver{Limit: 2, Lookup: func(ctx context.Context, _, name string) ([]netip.Addr, error) {
@@ -145,18 +145,53 @@ func TestResolveTimeLimit(t *testing.T) {
 				return addrs("192.0.2.1"), nil
 			}
 			<-ctx.Done()
+			if name == "c.example" {
+				return nil, ctx.Err()
+			}
 			return nil, &net.DNSError{Err: "i/o timeout", Name: name, Server: "192.0.2.53:53", IsTimeout: true}
 		}}
 		start := time.Now()
-		answers := r.Resolve(t.Context(), hosts(t, "quick.example", "a.example", "b.example", "c.example"))
-		if d := time.Since(start); d != 5*time.Second {
-			t.Errorf("took %v, want 5s", d)
+		answers := r.Resolve(t.Context(), hosts(t, "a.example", "b.example", "c.example", "quick.example"))
+		if d := time.Since(start); d != 10*time.Second {
+			t.Errorf("took %v, want 10s", d)
 		}
-		want := []string{"<nil>", "no answer from name server 192.0.2.53:53 within 5s", "no answer from name server 192.0.2.53:53 within 5s", "name not resolved within 5s"}
+		want := []string{"no answer from name server 192.0.2.53:53 within 5s", "no answer from name server 192.0.2.53:53 within 5s", "name not resolved within 5s", "<nil>"}
 		for i, a := range answers {
 			if got := fmt.Sprint(a.Err); got != want[i] {
 				t.Errorf("answer %d: %q, want %q", i, got, want[i])
 			}
+		}
+	})
+}
+
+// With a hundred dead names the one that has an address is told at once.
+func TestResolveTellsEach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := Resolver{Lookup: func(ctx context.Context, _, name string) ([]netip.Addr, error) {
+			if name == "quick.example" {
+				return addrs("192.0.2.1"), nil
+			}
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}}
+		var names []string
+		for i := range 100 {
+			names = append(names, fmt.Sprintf("dead%d.example", i))
+		}
+		names = append(names, "quick.example", "192.0.2.9", "dead0.example")
+		start := time.Now()
+		told := make(map[int]time.Duration)
+		r.Each(t.Context(), hosts(t, names...), func(i int, a Answer) {
+			if a.Host.Name != names[i] || (a.Err == nil) != (i == 100 || i == 101) {
+				t.Errorf("answer %d: %+v", i, a)
+			}
+			if _, twice := told[i]; twice {
+				t.Errorf("answer %d told twice", i)
+			}
+			told[i] = time.Since(start)
+		})
+		if len(told) != len(names) || told[0] != 5*time.Second || told[100] != 0 || told[101] != 0 || told[102] != 5*time.Second {
+			t.Errorf("told %d at %v", len(told), told)
 		}
 	})
 }
