@@ -62,10 +62,10 @@ func (f *runFlags) pace(fs *pflag.FlagSet) {
 func (f *runFlags) path(fs *pflag.FlagSet) {
 	onOff(fs, &f.v4, "ipv4", "4", "IPv4 only")
 	onOff(fs, &f.v6, "ipv6", "6", "IPv6 only")
-	onOff(fs, &f.all, "all-addresses", "", "probe every address a name has")
+	onOff(fs, &f.all, "all-addresses", "", "probe every address a name has; waits for all names first")
 	fs.Var(durationValue{&f.reResolve, time.Second, year}, "re-resolve", "look names up again every `D` and follow them")
 	hideZero(fs, "re-resolve")
-	fs.StringVarP(&f.iface, "interface", "I", "", "leave through the interface `NAME`")
+	fs.VarP(textValue{&f.iface, "NAME", "the name of an interface"}, "interface", "I", "leave through the interface `NAME`")
 	fs.VarP(addrValue{&f.source}, "source", "S", "send from this address")
 	fs.Var(intValue{&f.mark, 0, math.MaxUint32}, "mark", "fwmark of the packets (privileged)")
 	hideZero(fs, "mark")
@@ -75,7 +75,7 @@ func (f *runFlags) path(fs *pflag.FlagSet) {
 func (f *runFlags) show(fs *pflag.FlagSet) {
 	fs.VarP(wordValue{&f.format, output.Formats()}, "output", "o", "`FORMAT` of stdout: "+strings.Join(output.Formats(), ", ")+" (default plain for one target, else table)")
 	onOff(fs, &f.json, "json", "", "same as -o json: one record a line")
-	fs.StringVar(&f.out, "out", "", "write JSON records to `FILE` as well; a FIFO works")
+	fs.Var(textValue{&f.out, "FILE", "the name of a file; without --out no records are written"}, "out", "write JSON records to `FILE` as well; a FIFO works")
 	onOff(fs, &f.numeric, "numeric", "n", "addresses only, no names")
 	onOff(fs, &f.quiet, "quiet", "q", "summary only; --out gets all")
 	onOff(fs, &f.verbose, "verbose", "v", "say on stderr what happens inside")

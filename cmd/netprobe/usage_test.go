@@ -63,6 +63,12 @@ func TestUsage(t *testing.T) {
 		{"interface", []string{"ping", "-I", "nosuch0", "x"}, `no interface "nosuch0"`, "interfaces here: "},
 		{"interface by address", []string{"ping", "-I", "127.0.0.1", "x"}, `--interface "127.0.0.1" is an address`, "-S"},
 		{"source by name", []string{"ping", "-S", "lo", "x"}, `invalid value "lo" for --source`, "-I"},
+		{"interface of an unset variable", []string{"ping", "-I", "", "x"}, `invalid value "" for --interface`, "interface"},
+		{"file of an unset variable", []string{"ping", "--out", "", "x"}, `invalid value "" for --out`, "file"},
+		{"source of an unset variable", []string{"ping", "-S", "", "x"}, `invalid value "" for --source`, "address"},
+		{"condition of an unset variable", []string{"ping", "--fail-if=", "x"}, `invalid value "" for --fail-if`, "loss>2%"},
+		{"pattern of an unset variable", []string{"ping", "--pattern", "", "x"}, `invalid value "" for --pattern`, "hexadecimal"},
+		{"codepoint of an unset variable", []string{"ping", "--dscp", "", "x"}, `invalid value "" for --dscp`, "ef"},
 
 		{"both families", []string{"ping", "-4", "-6", "x"}, "--ipv4 and --ipv6 contradict each other", "neither"},
 		{"two formats", []string{"ping", "--json", "-o", "csv", "x"}, "--json and -o csv contradict each other", "--out"},

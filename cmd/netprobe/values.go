@@ -142,6 +142,24 @@ func (v rateValue) Set(s string) error {
 	return nil
 }
 
+// textValue is any text but none: that is what a script's unset variable gives.
+type textValue struct {
+	p    *string
+	kind string
+	what string // the hint
+}
+
+func (v textValue) Type() string   { return v.kind }
+func (v textValue) String() string { return *v.p }
+
+func (v textValue) Set(s string) error {
+	if s == "" {
+		return errors.New(v.what)
+	}
+	*v.p = s
+	return nil
+}
+
 // wordValue is one of a list of words.
 type wordValue struct {
 	p     *string
