@@ -13,8 +13,9 @@ import (
 var errDeadline = errors.New("deadline")
 
 // drive lets the engine probe while the screen is kept fresh and names are
-// followed. It returns the error that ended the run, nil if it ended as it should.
+// followed. All lookups are over when it returns. It returns the error that ended the run, nil if it ended as it should.
 func (s *session) drive(ctx context.Context, c *course) error {
+	defer c.names.end()
 	if err := c.report.Begin(); err != nil {
 		return &probe.SinkError{Err: err}
 	}
@@ -28,9 +29,13 @@ func (s *session) drive(ctx context.Context, c *course) error {
 	if c.out.tty != nil {
 		helpers.Go(func() { s.refresh(helping) })
 	}
-	if s.flags.reResolve > 0 {
-		helpers.Go(func() { s.follow(helping, c) })
-	}
+	c.eng.Expect(!c.names.over)
+	helpers.Go(func() {
+		s.join(helping, c)
+		if s.flags.reResolve > 0 {
+			s.follow(helping, c)
+		}
+	})
 	var sink probe.Sink = c.report
 	if c.until != nil {
 		sink = c.until

@@ -28,6 +28,7 @@ func (s *session) finish(ctx context.Context, c *course, runErr error) (*output.
 		end.Notes = append(end.Notes, c.until.note)
 	}
 	_ = c.report.End(end) // closing the output meets the same error
+	c.unknown.flush()
 	if c.out.tty == nil { // else they have just been shown there
 		s.sayFew(fired)
 	}
@@ -64,9 +65,10 @@ type ending struct {
 func exitCode(summaries []stats.Summary, e ending) int {
 	silent := false
 	for _, s := range summaries {
-		// A target whose turn never came is untested too, unless --until had
-		// nothing more to ask.
-		if s.Verdict() == stats.Untested && (s.Error != nil || !e.met) {
+		// A target whose turn never came, or whose name was still looked up, is
+		// untested too, unless --until had nothing more to ask.
+		askable := s.Error == nil || errors.Is(s.Error, context.Canceled)
+		if s.Verdict() == stats.Untested && !(askable && e.met) {
 			return exitUntested
 		}
 		silent = silent || !s.Answered()

@@ -16,26 +16,9 @@ func (s *session) resolver() *probe.Resolver {
 	return &probe.Resolver{Network: s.flags.network(), Lookup: s.lookup}
 }
 
-// sayUnresolved tells people which names have no address; their rows stay.
-func (s *session) sayUnresolved(targets []*probe.Target) {
-	var lines []string
-	for _, t := range targets {
-		if t.Err != nil {
-			lines = append(lines, fmt.Sprintf("%s: %s", output.Escape(t.Name), output.Escape(t.Err.Error())))
-		}
-	}
-	s.sayFew(lines)
-}
-
-// sayFew prints the first lines on stderr, and how many more there were.
-func (s *session) sayFew(lines []string) {
-	const few = 10
-	for _, l := range lines[:min(few, len(lines))] {
-		fmt.Fprintf(s.stderr, "netprobe: %s\n", l)
-	}
-	if more := len(lines) - few; more > 0 {
-		fmt.Fprintf(s.stderr, "netprobe: and %d more like this\n", more)
-	}
+// unresolvedLine tells people that t has no address; its row stays.
+func unresolvedLine(t *probe.Target) string {
+	return fmt.Sprintf("%s: %s", output.Escape(t.Name), output.Escape(t.Err.Error()))
 }
 
 // follow looks names up again every --re-resolve until ctx ends. A row moves to
@@ -65,9 +48,9 @@ func (s *session) follow(ctx context.Context, c *course) {
 				continue
 			}
 			s.log.Info("address changed", "target", next.Name, "from", rows[i].Addr.Addr(), "to", next.Addr.Addr())
+			rows[i] = next
 			c.report.Retarget(next)
 			c.eng.Retarget(next)
-			rows[i] = next
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +25,9 @@ type engine interface {
 	probe.Prober
 	SetTargets([]*probe.Target)
 	Retarget(*probe.Target)
+	// Expect says whether Retarget is about to bring more work: if so, the
+	// run goes on though there is none left.
+	Expect(more bool)
 	// Describe fills in what the run record says of the sockets. It is called
 	// after SetTargets.
 	Describe(h *output.Header)
@@ -98,7 +102,7 @@ func (s *session) run(ctx context.Context) error {
 	}
 	runErr := s.drive(ctx, c)
 	end, err := s.finish(ctx, c, runErr)
-	if outErr := out.close(s.log, s.stderr); outErr != nil {
+	if outErr := out.close(s.stderr); outErr != nil {
 		return outErr
 	}
 	s.sayFew(eng.Doubts())
@@ -124,28 +128,41 @@ func (s *session) settle(stop context.CancelCauseFunc) (*outlets, error) {
 	return out, nil
 }
 
-// A course is a session under way: its targets are known.
+// A course is a session under way: its rows are known.
 type course struct {
 	eng     engine
 	out     *outlets
-	targets []*probe.Target
+	names   *lookups
+	unknown notices         // which names have no address
+	targets []*probe.Target // what the rows show now; its elements change when late answers come
 	set     *stats.Set
 	report  *output.Report
 	until   *untilSink // nil without --until
 }
 
-// prepare looks the names up and sets up what shows the run.
+// prepare has the names looked up and sets up what shows the run. Without an
+// error drive must follow.
 func (s *session) prepare(ctx context.Context, stop context.CancelCauseFunc, eng engine, out *outlets) (*course, error) {
-	c := &course{eng: eng, out: out}
-	c.targets = probe.Targets(s.resolver().Resolve(ctx, s.hosts), s.flags.all)
-	s.sayUnresolved(c.targets)
-	eng.SetTargets(c.targets)
-	views, err := out.views(s.flags, s.flags.quiet || s.brief && s.flags.format == "", len(c.targets))
+	c := &course{eng: eng, out: out, names: s.lookUp(ctx), unknown: notices{w: s.stderr}}
+	targets := probe.Targets(c.names.answers, s.flags.all)
+	c.targets = slices.Clone(targets)
+	for _, t := range targets {
+		if t.Err != nil && !notYet(t) {
+			c.unknown.add(unresolvedLine(t))
+		}
+	}
+	if c.names.over {
+		c.unknown.flush()
+	}
+	eng.SetTargets(targets)
+	views, err := out.views(s.flags, s.flags.quiet || s.brief && s.flags.format == "", len(targets))
 	if err != nil {
+		c.names.end()
 		return nil, untested(err)
 	}
-	c.set = stats.New(c.targets)
-	c.report = output.NewReport(s.header(eng, c.targets), c.set, views...)
+	c.unknown.hold = out.live
+	c.set = stats.New(targets)
+	c.report = output.NewReport(s.header(eng, targets), c.set, views...)
 	s.report.Store(c.report)
 	if s.flags.until != "" {
 		c.until = &untilSink{Sink: c.report, up: s.flags.until == "up", stop: stop}
@@ -168,14 +185,4 @@ func (s *session) header(eng engine, targets []*probe.Target) *output.Header {
 	}
 	eng.Describe(h)
 	return h
-}
-
-// unresolved counts the targets without an address.
-func unresolved(targets []*probe.Target) (n int) {
-	for _, t := range targets {
-		if t.Err != nil {
-			n++
-		}
-	}
-	return n
 }

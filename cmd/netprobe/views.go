@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
+	"runtime"
 	"time"
 
 	"golang.org/x/term"
@@ -24,13 +24,14 @@ type outlets struct {
 	file   *output.File // nil without --out
 	path   string
 	tty    *os.File // stdout if that is a terminal
+	live   bool     // what stands on tty is redrawn in place; set by views
 }
 
 // openOutlets opens what the flags ask for. stop is called as soon as stdout
 // fails, which Report would only notice at the next line but one.
 func openOutlets(f *runFlags, stdout io.Writer, stop context.CancelCauseFunc) (*outlets, error) {
 	o := &outlets{stdout: output.NewWriter(&watchedWriter{stdout, stop}), path: f.out}
-	if file, ok := stdout.(*os.File); ok && term.IsTerminal(int(file.Fd())) && os.Getenv("TERM") != "dumb" {
+	if file, ok := stdout.(*os.File); ok && term.IsTerminal(int(file.Fd())) && !dumb() {
 		o.tty = file
 	}
 	if f.out == "" {
@@ -43,6 +44,13 @@ func openOutlets(f *runFlags, stdout io.Writer, stop context.CancelCauseFunc) (*
 	return o, nil
 }
 
+// dumb reports whether the terminal can only print line after line. Windows has
+// no TERM, and consoles that can do more.
+func dumb() bool {
+	kind := os.Getenv("TERM")
+	return kind == "dumb" || kind == "" && runtime.GOOS != "windows"
+}
+
 // views returns what shows a run of that many targets.
 func (o *outlets) views(f *runFlags, quiet bool, targets int) ([]output.View, error) {
 	format := f.format
@@ -52,6 +60,7 @@ func (o *outlets) views(f *runFlags, quiet bool, targets int) ([]output.View, er
 			format = "plain"
 		}
 	}
+	o.live = o.tty != nil && format == "table" && !quiet
 	options := output.Options{Quiet: quiet, Timestamps: f.stamps}
 	if o.tty != nil {
 		options.Terminal = true
@@ -76,14 +85,14 @@ func (o *outlets) size() (cols, rows int) {
 
 // close writes what is left and tells people on stderr what was lost. It
 // returns the error of stdout, if that is not just a reader who left.
-func (o *outlets) close(log *slog.Logger, stderr io.Writer) error {
+func (o *outlets) close(stderr io.Writer) error {
 	err := o.stdout.Close(flushLimit)
 	if o.file != nil {
 		if err := o.file.Close(); err != nil {
 			fmt.Fprintf(stderr, "netprobe: records are missing in %q: %v\n", o.path, err)
 		}
 		if n := o.file.Dropped(); n > 0 {
-			log.Warn("records not written", "file", o.path, "dropped", n)
+			fmt.Fprintf(stderr, "netprobe: %d records not written to %q: nobody read them, or not fast enough\n", n, o.path)
 		}
 	}
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
