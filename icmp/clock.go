@@ -23,18 +23,30 @@ const (
 	stepSlew  = 1000 // one part in 1000
 )
 
-// observe reads both clocks out of t.
-func (e *Engine) observe(t time.Time) { e.wall.observe(t.Sub(e.start), e.wallAt(t)) }
+// observe reads both clocks out of t. On a busy machine this thread may have been
+// preempted between the two readings that t consists of, which looks like a
+// step; a real one is still there on a second look.
+func (e *Engine) observe(t time.Time) {
+	if e.wall.jumped(t.Sub(e.start), e.wallAt(t)) {
+		t = time.Now()
+	}
+	e.wall.observe(t.Sub(e.start), e.wallAt(t))
+}
 
 // observe takes a reading of both clocks at once: since the start, and ns since
 // 1970. Readings may come a little out of order.
 func (w *wallWatch) observe(mono time.Duration, wall int64) {
-	offset := wall - int64(mono)
-	moved := time.Duration(offset - w.offset).Abs()
-	if w.known && moved > stepSlack+(mono-w.seen).Abs()/stepSlew {
+	if w.jumped(mono, wall) {
 		w.stepped = max(w.stepped, mono)
 	}
-	w.offset, w.seen, w.known = offset, mono, true
+	w.offset, w.seen, w.known = wall-int64(mono), mono, true
+}
+
+// jumped reports whether a reading is further from the last one than slewing
+// explains.
+func (w *wallWatch) jumped(mono time.Duration, wall int64) bool {
+	moved := time.Duration(wall - int64(mono) - w.offset).Abs()
+	return w.known && moved > stepSlack+(mono-w.seen).Abs()/stepSlew
 }
 
 // rtt returns how long the answer to f took that the kernel received at rx (ns
