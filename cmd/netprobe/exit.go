@@ -28,7 +28,6 @@ func (s *session) finish(ctx context.Context, c *course, runErr error) (*output.
 		end.Notes = append(end.Notes, c.until.note)
 	}
 	_ = c.report.End(end) // closing the output meets the same error
-	c.unknown.flush()
 	if c.out.tty == nil { // else they have just been shown there
 		s.sayFew(fired)
 	}

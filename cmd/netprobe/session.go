@@ -102,7 +102,9 @@ func (s *session) run(ctx context.Context) error {
 	}
 	runErr := s.drive(ctx, c)
 	end, err := s.finish(ctx, c, runErr)
-	if outErr := out.close(s.stderr); outErr != nil {
+	outErr := out.close(s.stderr)
+	c.unknown.flush() // not before: the last table is drawn by now
+	if outErr != nil {
 		return outErr
 	}
 	s.sayFew(eng.Doubts())

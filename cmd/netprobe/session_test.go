@@ -155,6 +155,7 @@ func rehearse(t *testing.T, ctx context.Context, s *session, eng engine, stdout 
 	if err := out.close(s.stderr); r.err == nil {
 		r.err = err
 	}
+	c.unknown.flush()
 	r.took = time.Since(start)
 	r.stdout, r.stderr = stdout.String(), stderr.String()
 	return r
