@@ -59,6 +59,9 @@ func (f *pingFlags) session(cmd *cobra.Command, args []string) (*session, error)
 	}
 	s := newSession(cmd, &f.runFlags, hosts)
 	s.size = f.size
+	if f.sweep != (sweepRange{}) {
+		s.size = f.sweep.first
+	}
 	s.brief = f.flood
 	s.open = func() (engine, error) { return f.open(hosts) }
 	return s, nil

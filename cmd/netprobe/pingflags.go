@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -65,7 +67,7 @@ func (f *pingFlags) packet(fs *pflag.FlagSet) {
 	fs.Var(patternValue{&f.pattern}, "pattern", "fill the payload with these bytes, up to 16")
 	fs.VarP(wordValue{&f.pmtu, pmtuWords}, "pmtudisc", "M", "path-MTU discovery: `MODE` do (never fragment), want, dont or probe")
 	fs.Var(sweepValue{&f.sweep}, "sweep-sizes", "`A-B[/STEP]`: one probe of each payload size from A to B")
-	onOff(fs, &f.mtu, "mtu", "", "find the largest packet that passes unfragmented, and who said so")
+	onOff(fs, &f.mtu, "mtu", "", "find the largest packet that passes unfragmented, and who said so (-W is then 500ms)")
 	fs.Var(wordValue{&f.socket, []string{"auto", "raw", "dgram"}}, "socket", "`KIND` of ICMP socket: auto, raw (privileged) or dgram")
 }
 
@@ -103,7 +105,22 @@ func (f *pingFlags) check(fs *pflag.FlagSet) error {
 	if f.sweep != (sweepRange{}) && f.count == 0 {
 		f.count = f.sweep.count()
 	}
+	if f.mtu {
+		f.hurryMTU(fs)
+	}
 	return nil
+}
+
+// hurryMTU shortens the waits of a path-MTU search, unless they were asked for:
+// it repeats what is not answered, and through a black hole it waits for dozens
+// of packets that never come back.
+func (f *pingFlags) hurryMTU(fs *pflag.FlagSet) {
+	if !fs.Changed("timeout") {
+		f.timeout = 500 * time.Millisecond
+	}
+	if !fs.Changed("late") {
+		f.late = 0
+	}
 }
 
 // checkSize holds sizes against what an IPv4 packet can carry, where it is
