@@ -1,6 +1,7 @@
 package output
 
 import (
+	"errors"
 	"io"
 	"net/netip"
 	"strconv"
@@ -39,9 +40,18 @@ func (v *plain) Begin(h *Header, set *stats.Set) error {
 	for _, t := range h.Targets {
 		_, err := netip.ParseAddr(t.Name)
 		v.rows[t.ID].named = err != nil
-		b = v.appendHeader(b, t)
+		// A name still looked up gets its line when it is known.
+		if !errors.Is(t.Err, probe.ErrNotYet) {
+			b = v.appendHeader(b, t)
+		}
 	}
 	return v.write(b)
+}
+
+// retarget starts a row anew: its name has an address now, or another one, or
+// turned out to have none.
+func (v *plain) retarget(t *probe.Target) {
+	_ = v.write(v.appendHeader(v.buf[:0], t)) // the next line meets the same error
 }
 
 func (v *plain) write(b []byte) error {
@@ -74,8 +84,9 @@ func (v *plain) appendHeader(b []byte, t *probe.Target) []byte {
 	b = append(b, ") "...)
 	if v.h.Source != "" || v.h.Interface != "" {
 		b = append(b, "from "...)
-		b = appendEscaped(b, v.h.Source)
-		b = append(b, ' ')
+		if v.h.Source != "" {
+			b = append(appendEscaped(b, v.h.Source), ' ')
+		}
 		b = appendEscaped(b, v.h.Interface)
 		b = append(b, ": "...)
 	}

@@ -47,6 +47,11 @@ func (r *Report) Retarget(t *probe.Target) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.set.Retarget(t)
+	for _, v := range r.views {
+		if v, ok := v.(interface{ retarget(*probe.Target) }); ok {
+			v.retarget(t)
+		}
+	}
 }
 
 // Refresh redraws the Views that are redrawn in place. Call it a few times a

@@ -1,6 +1,7 @@
 package output
 
 import (
+	"errors"
 	"iter"
 	"strconv"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/mattn/go-runewidth"
 
+	"netprobe/probe"
 	"netprobe/stats"
 )
 
@@ -92,7 +94,10 @@ func jitterCell(_ *table, _ *rowState, s *stats.Summary) cell {
 }
 
 func stateCell(_ *table, s *rowState, sum *stats.Summary) cell {
-	if sum.Target.Err != nil {
+	switch {
+	case errors.Is(sum.Target.Err, probe.ErrNotYet):
+		return cell{"○ resolving", dim}
+	case sum.Target.Err != nil:
 		return cell{"○ not resolved", yellow}
 	}
 	switch s.condition {
