@@ -226,15 +226,16 @@ func (e *Engine) openLane(l *lane) error {
 // datagram socket for one of them. An identifier somebody else has is not worth
 // an error: the kernel then picks one.
 func openConn(cfg rawsock.Config) (*rawsock.Conn, error) {
-	var refused error
+	var refused *rawsock.PermissionError
 	if cfg.Kind != rawsock.Datagram {
 		raw := cfg
 		raw.Kind = rawsock.Raw
 		c, err := rawsock.Open(raw)
-		if _, denied := errors.AsType[*rawsock.PermissionError](err); !denied || cfg.Kind == rawsock.Raw {
+		denied, ok := errors.AsType[*rawsock.PermissionError](err)
+		if !ok || cfg.Kind == rawsock.Raw {
 			return c, err
 		}
-		refused = err
+		refused = denied
 	}
 	dgram := cfg
 	dgram.Kind, dgram.IDs = rawsock.Datagram, 1
@@ -245,7 +246,7 @@ func openConn(cfg rawsock.Config) (*rawsock.Conn, error) {
 	}
 	if err != nil && refused != nil {
 		// Whatever is wrong with the second choice, the first needs privileges.
-		return nil, &rawsock.PermissionError{Kind: rawsock.Auto, Err: refused}
+		return nil, &rawsock.PermissionError{Kind: rawsock.Auto, Err: refused.Err}
 	}
 	return c, err
 }
