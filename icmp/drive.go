@@ -14,8 +14,8 @@ import (
 )
 
 // Probe implements probe.Prober. It may be called once, closes the sockets, and
-// returns an error only if a socket failed for good. If ctx ends first, every
-// probe without an outcome becomes Pending.
+// returns an error only if a socket failed for good. If ctx ends first, a
+// probe without an outcome is Lost if its timeout has passed, else Pending.
 func (e *Engine) Probe(ctx context.Context, emit func(probe.Result)) error {
 	time.Sleep(warmUp - time.Since(e.opened))
 	e.begin(emit)

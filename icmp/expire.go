@@ -158,7 +158,7 @@ func (e *Engine) learn(r *probe.Result) {
 // fill adds what is known of f to r.
 func (e *Engine) fill(f *flight, r probe.Result) probe.Result {
 	r.Target, r.Seq = f.t, f.seq
-	r.Lag = time.Duration(f.lag) * time.Microsecond
+	r.Lag += time.Duration(f.lag) * time.Microsecond
 	if r.Size == 0 {
 		r.Size = rawsock.EchoHeaderLen + int(f.size)
 	}

@@ -40,7 +40,7 @@ func (e *Engine) flushPort(ctx context.Context, p *port) {
 		n, err := p.Send(b.pkts[i:])
 		p.sending.Unlock()
 		i += n
-		e.count(n, err)
+		e.count(n)
 		if n > batchLen/2 || e.cfg.Pace == Flood {
 			// On a short path the answers are here already. Taking them now keeps
 			// the receive buffer empty however fast we send, and a flood going.
@@ -65,19 +65,17 @@ func (e *Engine) flushPort(ctx context.Context, p *port) {
 	}
 }
 
-func (e *Engine) count(n int, err error) {
+func (e *Engine) count(n int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.counters.Sent += uint64(n)
-	if err != nil && rawsock.CauseOf(err) == rawsock.Full {
-		e.counters.Retried++
-	}
 }
 
-// restamp moves the departure of probes that had to wait.
+// restamp moves the departure of probes that had to wait and are tried again.
 func (e *Engine) restamp(l *lane, ns []uint64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.counters.Retried++
 	now := e.now()
 	for _, n := range ns {
 		if f := l.at(n); f != nil {

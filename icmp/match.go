@@ -157,15 +157,15 @@ func (e *Engine) takeError(l *lane, f *flight, m *rawsock.Message) {
 	e.settle(l, f, r)
 }
 
-// clock sets how long the answer m to f took, and makes f's lag what it was: a
-// packet may have waited in this host for its neighbour's address.
+// clock sets how long the answer m to f took, and as its lag what f waited in
+// this host after it was sent, as for its neighbour's address; fill adds the rest.
 func (e *Engine) clock(f *flight, m *rawsock.Message, r *probe.Result) {
 	r.RTT, r.Clock, r.Host = e.rtt(f, m.Stamp, m.Arrived)
-	if r.Clock != probe.Kernel || !f.open() {
+	if r.Clock != probe.Kernel {
 		return
 	}
 	if waited := time.Duration(f.tx-e.wall.offset) - f.sent; waited > noticeable {
-		f.lag += uint32(min(waited.Microseconds(), 1<<31))
+		r.Lag = waited
 	}
 }
 

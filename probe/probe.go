@@ -62,7 +62,7 @@ const (
 	Unreachable               // an ICMP error came
 	Expired                   // an ICMP time-exceeded came
 	Refused                   // RST, or ICMP port-unreachable from the target itself
-	Pending                   // the run ended before the probe was decided
+	Pending                   // the run ended before the probe was decided or its timeout passed
 	Failed                    // we could not test: says nothing about the target
 )
 
