@@ -305,7 +305,7 @@ func TestCommandIsInside(t *testing.T) {
 	l := Pair(t, Veth{})
 	out, err := l.Command(t.Context(), "cat", "/proc/self/net/dev").CombinedOutput()
 	if err != nil {
-		t.Skipf("cat: %v", err)
+		t.Fatalf("cat: %v", err)
 	}
 	if !strings.Contains(string(out), l.Device()) {
 		t.Errorf("no %s in %s", l.Device(), out)
@@ -407,9 +407,7 @@ func TestHelperOpen(t *testing.T) {
 
 func TestSystemPing(t *testing.T) {
 	ping, err := exec.LookPath("ping")
-	if err != nil {
-		t.Skip("no ping command: ", err)
-	}
+	refuse(t, err)
 	both(t, func(t *testing.T, target netip.Addr) {
 		hops := path(3)
 		hops[2].Out.MTU = 1300
@@ -438,7 +436,7 @@ func open(t *testing.T) int {
 	t.Helper()
 	list, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	return len(list)
 }
