@@ -97,7 +97,7 @@ func (e *Engine) begin(emit func(probe.Result)) {
 	defer e.mu.Unlock()
 	e.emit = emit
 	e.start = time.Now()
-	e.observe(e.start)
+	e.wall.Observe(e.start, e.start)
 	e.pacer = probe.NewPacer(e.cfg.Rate)
 	e.spread = probe.NewPacer(e.catchUpRate())
 	e.sched = probe.NewSchedule(len(e.cfg.Targets))
@@ -222,7 +222,7 @@ const (
 // their ports. It returns when the next one is due.
 func (e *Engine) collect() (wake time.Duration, sending bool) {
 	t := time.Now()
-	e.observe(t)
+	e.wall.Observe(t, e.start)
 	now := t.Sub(e.start)
 	for budget := batchBytes; budget > 0; {
 		i, due := e.sched.Next()

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"netprobe/internal/engine"
 	"netprobe/probe"
 	"netprobe/rawsock"
 )
@@ -47,8 +48,7 @@ type Engine struct {
 	spread   probe.Pacer // how fast a run that fell behind catches up
 	open     int         // probes without an outcome
 	full     bool        // the sender waits for room in a table
-	wall     wallWatch
-	wallAt   func(time.Time) int64 // the wall clock of a reading, ns since 1970
+	wall     engine.Wall
 	cookies  cookies
 	pattern  []byte // payload of the largest probe so far
 	counters Counters
@@ -167,7 +167,6 @@ func newEngine(cfg Config, a alarm) (*Engine, error) {
 	return &Engine{
 		cfg:     cfg,
 		opened:  time.Now(),
-		wallAt:  time.Time.UnixNano,
 		lanes:   map[rawsock.Family]*lane{},
 		cookies: cookies,
 		alarm:   a,

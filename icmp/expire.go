@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"time"
 
+	"netprobe/internal/engine"
 	"netprobe/probe"
 	"netprobe/rawsock"
 )
@@ -87,7 +88,7 @@ func (e *Engine) errHomeless() error {
 	if src := e.cfg.Socket.Source; src.IsValid() {
 		why = fmt.Sprintf("source address %v is not on this host", src)
 	}
-	return &SendError{why: why, err: syscall.EADDRNOTAVAIL}
+	return &engine.SendError{Why: why, Err: syscall.EADDRNOTAVAIL}
 }
 
 // homeless reports whether this host has no address to send to t from. Linux

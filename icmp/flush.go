@@ -3,10 +3,9 @@ package icmp
 import (
 	"context"
 	"errors"
-	"fmt"
-	"syscall"
 	"time"
 
+	"netprobe/internal/engine"
 	"netprobe/probe"
 	"netprobe/rawsock"
 )
@@ -94,21 +93,10 @@ func (e *Engine) fail(l *lane, n uint64, err error) {
 		return
 	}
 	r := probe.Result{Status: probe.Failed}
-	var why string
-	r.Reason, r.MTU, why = e.explain(f.t, err, headers(l.family)+int(f.size))
-	r.Err = &SendError{why, err}
+	via := engine.Via{Target: f.t.Addr.Addr(), Socket: e.cfg.Socket}
+	r.Reason, r.MTU, r.Err = via.Explain(err, headers(l.family)+int(f.size))
 	e.settle(l, f, r)
 }
-
-// A SendError says in words for people why a probe could not leave. It wraps
-// the *os.SyscallError.
-type SendError struct {
-	why string
-	err error
-}
-
-func (e *SendError) Error() string { return e.why }
-func (e *SendError) Unwrap() error { return e.err }
 
 // unable returns why no packet to t can leave through l; nil if one can.
 func (e *Engine) unable(l *lane, t *probe.Target) error {
@@ -131,37 +119,6 @@ func (e *Engine) failUnsent(r *row, err error) {
 	e.learn(&res)
 	e.emit(res)
 	e.hurry(&res, e.now())
-}
-
-// explain turns a failed send of a packet of size bytes into a reason and
-// words, with the path MTU where that is what it was about.
-func (e *Engine) explain(t *probe.Target, err error, size int) (r probe.Reason, mtu int, why string) {
-	switch rawsock.CauseOf(err) {
-	case rawsock.Full:
-		return probe.NoBuffers, 0, "the send queue of this host is full"
-	case rawsock.Denied:
-		return probe.Permission, 0, "a firewall rule or a missing privilege on this host forbids it"
-	case rawsock.NoRoute:
-		return probe.NoRoute, 0, "no route from this host"
-	case rawsock.NoSource:
-		if src := e.cfg.Socket.Source; src.IsValid() {
-			return probe.NoRoute, 0, fmt.Sprintf("source address %v is not on this host", src)
-		}
-		return probe.NoRoute, 0, "this host refuses to send there (a blackhole route?)"
-	case rawsock.LinkDown:
-		return probe.LinkDown, 0, "the interface is down"
-	case rawsock.TooBig:
-		route, _ := rawsock.RouteTo(t.Addr.Addr(), e.cfg.Socket)
-		why = fmt.Sprintf("packet of %d bytes exceeds the path MTU of %d", size, route.MTU)
-		if t.Addr.Addr().Is4() {
-			return probe.FragNeeded, route.MTU, why
-		}
-		return probe.PacketTooBig, route.MTU, why
-	}
-	if errno, ok := errors.AsType[syscall.Errno](err); ok {
-		return probe.ReasonOther, 0, errno.Error()
-	}
-	return probe.ReasonOther, 0, err.Error()
 }
 
 // headers is the size of the IP and ICMP headers before a payload.

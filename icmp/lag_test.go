@@ -16,7 +16,7 @@ func TestLagOfWaiting(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.start = time.Now()
-	e.observe(e.start)
+	e.wall.Observe(e.start, e.start)
 	f := &flight{t: e.cfg.Targets[0], seq: 1, state: waiting, lag: 2000}
 	f.tx = e.start.Add(300 * ms).UnixNano()
 	m := &rawsock.Message{Stamp: e.start.Add(310 * ms).UnixNano(), Arrived: e.start.Add(311 * ms)}

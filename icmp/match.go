@@ -2,9 +2,9 @@ package icmp
 
 import (
 	"bytes"
-	"net/netip"
 	"time"
 
+	"netprobe/internal/engine"
 	"netprobe/probe"
 	"netprobe/rawsock"
 )
@@ -19,7 +19,7 @@ func (e *Engine) take(p *port, m *rawsock.Message) {
 		}
 		return
 	}
-	e.observe(m.Arrived)
+	e.wall.Observe(m.Arrived, e.start)
 	f := p.flightOf(m)
 	if f == nil {
 		e.counters.Strays++
@@ -31,7 +31,7 @@ func (e *Engine) take(p *port, m *rawsock.Message) {
 	case rawsock.Error:
 		e.takeError(p.lane, f, m)
 	case rawsock.Redirect:
-		if !sameHost(m.Dst, f.t.Addr.Addr()) {
+		if !engine.SameHost(m.Dst, f.t.Addr.Addr()) {
 			e.counters.Strays++
 			return
 		}
@@ -53,7 +53,7 @@ func (p *port) flightOf(m *rawsock.Message) *flight {
 // has seen the request.
 func (e *Engine) takeEcho(p *port, f *flight, m *rawsock.Message) {
 	flags, proven := e.verify(f, m)
-	target := sameHost(m.From, f.t.Addr.Addr())
+	target := engine.SameHost(m.From, f.t.Addr.Addr())
 	if !target {
 		flags |= probe.WrongSource
 	}
@@ -132,7 +132,7 @@ func (e *Engine) verify(f *flight, m *rawsock.Message) (flags probe.Flags, prove
 // target, and carry the cookie if it is long enough to. One that is too short
 // is held: a real answer in time beats it.
 func (e *Engine) takeError(l *lane, f *flight, m *rawsock.Message) {
-	if !f.open() || !sameHost(m.Dst, f.t.Addr.Addr()) {
+	if !f.open() || !engine.SameHost(m.Dst, f.t.Addr.Addr()) {
 		e.counters.Strays++
 		return
 	}
@@ -143,10 +143,10 @@ func (e *Engine) takeError(l *lane, f *flight, m *rawsock.Message) {
 	}
 	r := probe.Result{From: m.From, TTL: m.TTL, Type: m.Type, Code: m.Code, MTU: m.MTU}
 	var ok bool
-	if r.Status, r.Reason, ok = verdict(l.family, m.Type, m.Code); !ok {
+	if r.Status, r.Reason, ok = engine.Verdict(l.family, m.Type, m.Code); !ok {
 		return
 	}
-	if r.Reason == probe.PortUnreachable && sameHost(m.From, f.t.Addr.Addr()) {
+	if r.Reason == probe.PortUnreachable && engine.SameHost(m.From, f.t.Addr.Addr()) {
 		r.Status = probe.Refused // by the target itself, which thus is there
 	}
 	e.clock(f, m, &r)
@@ -160,11 +160,11 @@ func (e *Engine) takeError(l *lane, f *flight, m *rawsock.Message) {
 // clock sets how long the answer m to f took, and as its lag what f waited in
 // this host after it was sent, as for its neighbour's address; fill adds the rest.
 func (e *Engine) clock(f *flight, m *rawsock.Message, r *probe.Result) {
-	r.RTT, r.Clock, r.Host = e.rtt(f, m.Stamp, m.Arrived)
+	r.RTT, r.Clock, r.Host = e.wall.RTT(f.tx, m.Stamp, f.sent, m.Arrived.Sub(e.start))
 	if r.Clock != probe.Kernel {
 		return
 	}
-	if waited := time.Duration(f.tx-e.wall.offset) - f.sent; waited > noticeable {
+	if waited := e.wall.Since(f.tx) - f.sent; waited > noticeable {
 		r.Lag = waited
 	}
 }
@@ -172,68 +172,3 @@ func (e *Engine) clock(f *flight, m *rawsock.Message, r *probe.Result) {
 // noticeable is what a packet may spend between the system call and the wire
 // before it counts as lag.
 const noticeable = time.Millisecond
-
-// sameHost compares addresses as the wire has them: without zone.
-func sameHost(a, b netip.Addr) bool { return a.WithZone("") == b.WithZone("") }
-
-// verdict says what an ICMP error means (RFC 792, RFC 1122 section 3.2.2.1, RFC
-// 1812 section 5.2.7.1; RFC 4443). It is not ok for a type that is no verdict.
-func verdict(f rawsock.Family, typ, code uint8) (probe.Status, probe.Reason, bool) {
-	table := errors4
-	if f == rawsock.IPv6 {
-		table = errors6
-	}
-	v, ok := table[typ]
-	if !ok {
-		return 0, 0, false
-	}
-	if int(code) < len(v.reasons) {
-		return v.status, v.reasons[code], true
-	}
-	return v.status, probe.ReasonOther, true
-}
-
-// errorType is the meaning of one ICMP error type, with its codes' reasons.
-type errorType struct {
-	status  probe.Status
-	reasons []probe.Reason
-}
-
-var errors4 = map[uint8]errorType{
-	3: {probe.Unreachable, []probe.Reason{
-		0:  probe.NetUnreachable,
-		1:  probe.HostUnreachable,
-		2:  probe.ProtoUnreachable,
-		3:  probe.PortUnreachable,
-		4:  probe.FragNeeded,
-		5:  probe.ReasonOther,     // source route failed
-		6:  probe.NetUnreachable,  // destination network unknown
-		7:  probe.HostUnreachable, // destination host unknown
-		8:  probe.ReasonOther,     // source host isolated
-		9:  probe.NetProhibited,
-		10: probe.HostProhibited,
-		11: probe.NetUnreachable,  // for this type of service
-		12: probe.HostUnreachable, // for this type of service
-		13: probe.AdminProhibited,
-		14: probe.HostProhibited,  // host precedence violation
-		15: probe.AdminProhibited, // precedence cutoff
-	}},
-	11: {probe.Expired, []probe.Reason{probe.TTLExceeded, probe.ReassemblyExceeded}},
-	12: {probe.Unreachable, []probe.Reason{probe.ParameterProblem, probe.ParameterProblem, probe.ParameterProblem}},
-}
-
-var errors6 = map[uint8]errorType{
-	1: {probe.Unreachable, []probe.Reason{
-		0: probe.NetUnreachable, // no route to destination
-		1: probe.AdminProhibited,
-		2: probe.NetUnreachable,  // beyond scope of source address
-		3: probe.HostUnreachable, // address unreachable
-		4: probe.PortUnreachable,
-		5: probe.AdminProhibited, // source address failed ingress/egress policy
-		6: probe.NetProhibited,   // reject route to destination
-		7: probe.ReasonOther,     // error in source routing header
-	}},
-	2: {probe.Unreachable, []probe.Reason{probe.PacketTooBig}},
-	3: {probe.Expired, []probe.Reason{probe.TTLExceeded, probe.ReassemblyExceeded}},
-	4: {probe.Unreachable, []probe.Reason{probe.ParameterProblem, probe.ParameterProblem, probe.ParameterProblem}},
-}
