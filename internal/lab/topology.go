@@ -1,15 +1,13 @@
 package lab
 
 import (
-	"errors"
-	"fmt"
 	"net/netip"
 	"time"
 )
 
-// Topology is a network as its prober sees it: a chain of hops, and hosts
-// behind the last of them. The zero value is a network without hops in which
-// every address answers at once.
+// Topology is a network as its prober sees it: a chain of hops, some of them
+// side by side, and hosts behind the last of them. The zero value is a network
+// without hops in which every address answers at once.
 type Topology struct {
 	Seed   uint64       // of all chance; the same packets meet the same fate again
 	Prober []netip.Addr // at most one per family; nil means 192.0.2.1 and 2001:db8::1
@@ -17,6 +15,18 @@ type Topology struct {
 	Out, Back Link // the prober's own link, from and to the prober
 	Hops      []Hop
 	Hosts     []Host // the longest prefix wins; nil means one that answers for every address
+
+	// Names are what the resolvers know: A and AAAA records, and the PTR records
+	// for them. A name may have several addresses; it is any octets that fit into
+	// DNS labels, in any case, without a final dot.
+	Names map[netip.Addr]string
+
+	// Resolvers answer DNS queries over UDP, port 53, as if they were attached to
+	// the prober itself: no link and no hop is in between, and nothing of it is
+	// in the Log but Totals.Queries. nil means 192.0.2.53 and 2001:db8::53 if there
+	// are Names, and none otherwise.
+	Resolvers []netip.Addr
+	NameDelay time.Duration // from a query to its answer
 
 	// Hook is asked about every packet that enters the network (Direction Out)
 	// and about every one that a node sends toward the prober (Back), before
@@ -42,19 +52,81 @@ type Link struct {
 	BlackHole bool // what exceeds MTU vanishes without an ICMP error
 }
 
-// Hop is a router. It decrements the TTL and answers for its own addresses.
+// Hop is a router, or a section of parallel ways with routers of their own. A
+// router decrements the TTL and answers for its own addresses.
 type Hop struct {
 	Addrs     []netip.Addr // at most one per family; without one it is silent in that family
 	Out, Back Link         // the link behind it, away from and toward the prober
 
-	Silent    bool      // forwards, but sends nothing of its own
-	RateLimit RateLimit // of what it sends of its own
-	TTL       uint8     // initial TTL of what it sends, 0 means 255
-	Quote     Quote     // how its ICMP errors quote
+	Silent    bool          // forwards, but sends nothing of its own
+	Delay     time.Duration // before it sends anything of its own: a slow control plane
+	RateLimit RateLimit     // of what it sends of its own
+	TTL       uint8         // initial TTL of what it sends, 0 means 255
+	Quote     Quote         // how its ICMP errors quote
+
+	MPLS       []Label     // what packets carry when they arrive, outermost first; told in its ICMP errors
+	Interfaces []Interface // told in its ICMP errors
+
+	TOS  *uint8 // what the TOS or traffic class octet of packets forwarded outward becomes; nil leaves it
+	Drop Filter // what it does not forward outward, silently; TTLs that end here are still told
+	NAT  *NAT   // nil means that it translates nothing
 
 	Error    ICMPError      // sent instead of forwarding, if not zero
 	ErrorFor []netip.Prefix // destinations that get Error; nil means all
 	Redirect []netip.Addr   // gateways (one per family) to redirect to; the packet is forwarded too
+
+	// Ways, if not nil, make this a section of parallel ways instead of a
+	// router; no other field but PerPacket may be set then. Every way is a chain of
+	// hops that begins behind the hop before the section and ends before the hop
+	// after it. An empty one leads straight across. Sections may be nested. Answers
+	// return along the way the packet came.
+	//
+	// A packet for a hop inside takes the way to it. For all others the way is
+	// drawn by flow: by a hash of the addresses, the protocol, the ports of UDP
+	// and TCP, type, code, checksum and identifier of ICMP, and the flow label of
+	// IPv6, all as the packet left the prober.
+	Ways      [][]Hop
+	PerPacket bool // the way of each packet is drawn by chance
+}
+
+// Label is an entry of an MPLS label stack (RFC 3032), told as RFC 4950 says.
+type Label struct {
+	Label  uint32 // 20 bits
+	TC     uint8  // 3 bits, formerly EXP
+	Bottom bool   // of the stack
+	TTL    uint8
+}
+
+// Interface is what a router tells about one of its interfaces (RFC 5837).
+// Fields with the zero value are not told.
+type Interface struct {
+	Role  uint8 // 0 incoming, 1 sub-IP component of it, 2 outgoing, 3 next hop
+	Index uint32
+	Addr  netip.Addr
+	Name  string // at most 63 octets
+	MTU   int    // bytes
+}
+
+// Filter is what a firewall drops without a word. The zero value drops nothing.
+type Filter struct {
+	ICMP, UDP, TCP bool
+	Except         []uint16 // destination ports of UDP and TCP that pass all the same
+}
+
+// NAT translates the source of what a hop forwards outward, and the destination
+// of what comes back: address, and port of UDP and TCP or identifier of ICMP
+// echoes, with their checksums. In ICMP errors that come back it translates the
+// quoted packet as well, unless told to leave something. The hop itself quotes
+// packets as they reached it.
+type NAT struct {
+	Addrs    []netip.Addr // its outer addresses, one per family; nil means those of the hop
+	KeepPort bool         // only addresses are translated
+
+	// In quoted packets, what stays as it was beyond the translator. A quoted
+	// IPv4 header's own checksum is always right.
+	LeaveAddr bool // source address
+	LeavePort bool // source port, or identifier
+	LeaveSum  bool // checksum of UDP, TCP or ICMP
 }
 
 // Host is a target, or as many alike as its prefixes hold.
@@ -67,8 +139,12 @@ type Host struct {
 	Delay  time.Duration // from the request to its answer
 	TTL    uint8         // initial TTL of what it sends, 0 means 64
 
+	TCP  []uint16 // open ports: a SYN gets a SYN-ACK, at others an RST; nothing follows the handshake
+	UDP  []uint16 // ports that answer with a datagram, at others port-unreachable follows
+	Drop Filter   // what it does not even see
+
 	From    []netip.Addr             // source of its replies (one per family) instead of the address probed
-	Payload func(sent []byte) []byte // payload of its replies: Truncated(n), Zeroed, Foreign; nil means as sent
+	Payload func(sent []byte) []byte // payload of its echo replies and datagrams: Truncated(n), Zeroed, Foreign; nil means as sent
 	Reflect bool                     // sends the request itself back, addresses swapped, instead of a reply
 	Forge   []Forgery                // sent beside whatever else it does
 
@@ -101,6 +177,16 @@ type Quote struct {
 	Transport  int
 	Options    []byte      // inserted into a quoted IPv4 header; padded to a multiple of 4, at most 40
 	Extensions []Extension // inserted behind a quoted IPv6 header, in this order
+
+	// BrokenSum puts an unfinished checksum into quoted UDP and TCP headers: the
+	// sum of the pseudo-header alone, as a sender leaves it that trusts its
+	// network card with the rest.
+	BrokenSum bool
+
+	// NoLength leaves the length field of RFC 4884 out of errors that tell MPLS
+	// or Interfaces, as routers did before it: what they tell follows the first 128
+	// octets of the quote.
+	NoLength bool
 }
 
 // Extension is an IPv6 extension header of 8 octets, by its protocol number.
@@ -198,80 +284,12 @@ func (t *Topology) proberAddrs() []netip.Addr {
 	return Addrs("192.0.2.1", "2001:db8::1")
 }
 
-// Validate reports the first thing in t that no network could be.
-func (t *Topology) Validate() error {
-	if err := oneEach("prober", t.proberAddrs()); err != nil {
-		return err
+// resolvers returns the addresses of the name servers.
+func (t *Topology) resolvers() []netip.Addr {
+	if t.Resolvers != nil || t.Names == nil {
+		return t.Resolvers
 	}
-	if err := errors.Join(t.Out.validate("prober out"), t.Back.validate("prober back")); err != nil {
-		return err
-	}
-	for i, h := range t.Hops {
-		name := fmt.Sprintf("hop %d", i+1)
-		err := errors.Join(oneEach(name, h.Addrs), oneEach(name+" redirect", h.Redirect),
-			h.Out.validate(name+" out"), h.Back.validate(name+" back"), h.Quote.validate(name), h.RateLimit.validate(name))
-		if err != nil {
-			return err
-		}
-	}
-	for i, h := range t.Hosts {
-		name := fmt.Sprintf("host %d", i+1)
-		err := errors.Join(oneEach(name+" from", h.From), h.Out.validate(name+" out"),
-			h.Back.validate(name+" back"), h.Quote.validate(name), h.RateLimit.validate(name))
-		for _, p := range h.At {
-			if !p.IsValid() {
-				err = errors.Join(err, fmt.Errorf("lab: %s: invalid prefix", name))
-			}
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func oneEach(name string, addrs []netip.Addr) error {
-	var seen [2]bool
-	for _, a := range addrs {
-		if !a.IsValid() || a.Is4In6() || a.Zone() != "" {
-			return fmt.Errorf("lab: %s: %v is not a plain address", name, a)
-		}
-		f := 0
-		if a.Is6() {
-			f = 1
-		}
-		if seen[f] {
-			return fmt.Errorf("lab: %s: two addresses of one family", name)
-		}
-		seen[f] = true
-	}
-	return nil
-}
-
-func (l Link) validate(name string) error {
-	for _, share := range []float64{l.Loss, l.Duplicate, l.Corrupt, l.Reorder} {
-		if !(share >= 0 && share <= 1) {
-			return fmt.Errorf("lab: %s: share %v is not between 0 and 1", name, share)
-		}
-	}
-	if l.Delay < 0 || l.Jitter < 0 || l.ReorderDelay < 0 || l.MTU < 0 {
-		return fmt.Errorf("lab: %s: negative delay or MTU", name)
-	}
-	return nil
-}
-
-func (q Quote) validate(name string) error {
-	if len(q.Options) > 40 || q.Transport < 0 {
-		return fmt.Errorf("lab: %s: quote of %d option octets, %d transport octets", name, len(q.Options), q.Transport)
-	}
-	return nil
-}
-
-func (r RateLimit) validate(name string) error {
-	if !(r.PerSecond >= 0) || r.Burst < 0 {
-		return fmt.Errorf("lab: %s: negative rate limit", name)
-	}
-	return nil
+	return Addrs("192.0.2.53", "2001:db8::53")
 }
 
 // sameFamily returns the address of list that is of the family of a, or the
