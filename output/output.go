@@ -41,6 +41,8 @@ type Header struct {
 	Numeric   bool   // addresses only, no names, in lines of answers
 
 	Interval, Timeout time.Duration
+
+	Trace *TraceHeader // what the verb trace adds; nil for the others
 }
 
 // End is how a run ended.
@@ -57,6 +59,7 @@ type Options struct {
 	Timestamps bool // each line starts with the time, as ping -D
 	Color      bool // ANSI colours are wanted
 	Terminal   bool // w is a terminal: lines may be redrawn in place
+	Probes     bool // records of a trace: also one for each probe
 
 	// Size returns the present size of the terminal in character cells; it is
 	// asked before each redraw. Nil means 80 by 24.
@@ -75,10 +78,13 @@ type View interface {
 	End(e *End) error
 }
 
-var formats = []struct {
+// format is one way to show a run.
+type format struct {
 	name string
 	new  func(w io.Writer, o Options) View
-}{
+}
+
+var formats = []format{
 	{"plain", newPlain},
 	{"table", newTable},
 	{"json", newJSON},
@@ -87,7 +93,14 @@ var formats = []struct {
 }
 
 // Formats returns the names that NewView knows.
-func Formats() []string {
+func Formats() []string { return formatNames(formats) }
+
+// NewView returns a View of the given format that writes whole lines to w.
+func NewView(format string, w io.Writer, o Options) (View, error) {
+	return newView(formats, format, w, o)
+}
+
+func formatNames(formats []format) []string {
 	var names []string
 	for _, f := range formats {
 		names = append(names, f.name)
@@ -95,12 +108,11 @@ func Formats() []string {
 	return names
 }
 
-// NewView returns a View of the given format that writes whole lines to w.
-func NewView(format string, w io.Writer, o Options) (View, error) {
+func newView(formats []format, name string, w io.Writer, o Options) (View, error) {
 	for _, f := range formats {
-		if f.name == format {
+		if f.name == name {
 			return f.new(w, o), nil
 		}
 	}
-	return nil, fmt.Errorf("unknown output format %q: use one of %s", format, strings.Join(Formats(), ", "))
+	return nil, fmt.Errorf("unknown output format %q: use one of %s", name, strings.Join(formatNames(formats), ", "))
 }

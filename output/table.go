@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/mattn/go-runewidth"
-
 	"netprobe/probe"
 	"netprobe/stats"
 )
@@ -22,12 +20,14 @@ type table struct {
 	h      *Header
 	set    *stats.Set
 	states []rowState // by target ID
-	drawn  []int      // widths of the lines on the screen that the next frame replaces
-	news   bool       // a line was printed before the table
+	screen screen
+	news   bool // a line was printed before the table
 	buf    []byte
 }
 
-func newTable(w io.Writer, o Options) View { return &table{w: w, o: o} }
+func newTable(w io.Writer, o Options) View {
+	return &table{w: w, o: o, screen: screen{look: o}}
+}
 
 // condition is whether a target answered its last decided probe.
 type condition uint8
@@ -78,11 +78,6 @@ func (s *rowState) add(r *probe.Result) {
 
 // live reports whether the table is redrawn in place.
 func (v *table) live() bool { return v.o.Terminal && !v.o.Quiet }
-
-const (
-	hideCursor = "\x1b[?25l"
-	showCursor = "\x1b[?25h"
-)
 
 func (v *table) Begin(h *Header, set *stats.Set) error {
 	v.h, v.set = h, set
@@ -145,31 +140,20 @@ func (v *table) Refresh(now time.Time) error {
 }
 
 // detach leaves what is on the screen as it is: the next frame goes below it.
-func (v *table) detach() { v.drawn = v.drawn[:0] }
+func (v *table) detach() { v.screen.detach() }
 
 // draw replaces the lines on the screen by a new frame that fits it.
 func (v *table) draw(now time.Time) error {
-	cols, rows := v.size()
+	cols, rows := v.screen.size()
 	shown := v.choose(rows)
 	g := v.layout(shown, cols)
 	lines := append([]string{v.title(now)}, g.lines()...)
 	if n := len(v.states) - len(shown); n > 0 {
 		lines = append(lines, v.more(shown, n))
 	}
-	v.replace(lines, cols)
+	v.buf = v.screen.replace(v.buf, lines, cols)
 	_, err := v.w.Write(v.buf)
 	return err
-}
-
-// size returns the size of the terminal in cells, never less than one row fits in.
-func (v *table) size() (cols, rows int) {
-	cols, rows = 80, 24
-	if v.o.Size != nil {
-		if c, r := v.o.Size(); c > 0 && r > 0 {
-			cols, rows = c, r
-		}
-	}
-	return max(cols, 10), max(rows, 5)
 }
 
 // choose returns the IDs of the rows to show on a screen of the given height,
@@ -219,7 +203,7 @@ func (v *table) title(now time.Time) string {
 	elapsed := max(now.Sub(v.h.Start), 0).Truncate(time.Second)
 	b = append(b, ", "...)
 	b = append(b, wholeSeconds(elapsed)...)
-	return v.paint(bold, string(b))
+	return v.o.paint(bold, string(b))
 }
 
 func wholeSeconds(d time.Duration) string {
@@ -259,34 +243,7 @@ func (v *table) more(shown []int, n int) string {
 	for _, id := range shown {
 		skip[id] = true
 	}
-	return v.paint(dim, string(v.appendTally(fmt.Appendf(nil, "and %d more", n), skip)))
-}
-
-// replace appends to v.buf what turns the lines on the screen into lines. None
-// of them is wider than cols, so none wraps now; but those drawn before may,
-// if the terminal has become narrower. The cursor is hidden only meanwhile: a
-// process may be stopped or killed at any time, and must not leave it hidden.
-func (v *table) replace(lines []string, cols int) {
-	v.buf = append(v.buf, hideCursor...)
-	above := 0
-	for _, width := range v.drawn {
-		above += max(1, (width+cols-1)/cols)
-	}
-	if above > 0 {
-		v.buf = fmt.Appendf(v.buf, "\x1b[%dA\r", above)
-	}
-	v.drawn = v.drawn[:0]
-	for _, l := range lines {
-		l = fit(l, cols)
-		v.drawn = append(v.drawn, visibleWidth(l))
-		// Cleared first: behind a line as wide as the terminal, clearing to the
-		// end of the line would take its last character.
-		v.buf = append(v.buf, "\x1b[K"...)
-		v.buf = append(v.buf, l...)
-		v.buf = append(v.buf, '\n')
-	}
-	v.buf = append(v.buf, "\x1b[J"...)
-	v.buf = append(v.buf, showCursor...)
+	return v.o.paint(dim, string(v.appendTally(fmt.Appendf(nil, "and %d more", n), skip)))
 }
 
 func (v *table) End(e *End) error {
@@ -297,13 +254,11 @@ func (v *table) End(e *End) error {
 	}
 	cols := 0 // as wide as it needs to be
 	if v.o.Terminal {
-		cols, _ = v.size()
+		cols, _ = v.screen.size()
 	}
 	lines := v.layout(all, cols).lines()
 	if v.live() {
-		v.buf = b
-		v.replace(lines, cols)
-		b = v.buf
+		b = v.screen.replace(b, lines, cols)
 	} else {
 		if v.news {
 			b = append(b, '\n')
@@ -345,45 +300,4 @@ func startRemark(b []byte, name string, first bool) []byte {
 	}
 	b = appendEscaped(b, name)
 	return append(b, ": "...)
-}
-
-// ANSI colours (ECMA-48, SGR).
-const (
-	bold   = "1"
-	dim    = "2"
-	red    = "31"
-	green  = "32"
-	yellow = "33"
-)
-
-// paint returns text in the given colour, if colours are wanted.
-func (v *table) paint(color, text string) string {
-	if !v.o.Color || color == "" {
-		return text
-	}
-	return "\x1b[" + color + "m" + text + "\x1b[0m"
-}
-
-// visibleWidth returns the width of s in cells without its colours.
-func visibleWidth(s string) int {
-	width := 0
-	for plain := range spans(s) {
-		width += runewidth.StringWidth(plain)
-	}
-	return width
-}
-
-// fit cuts s to at most cols cells, keeping its colours.
-func fit(s string, cols int) string {
-	if visibleWidth(s) <= cols {
-		return s
-	}
-	var b []byte
-	for plain, escape := range spans(s) {
-		part := runewidth.Truncate(plain, max(cols, 0), "")
-		cols -= runewidth.StringWidth(part)
-		b = append(b, part...)
-		b = append(b, escape...)
-	}
-	return string(b)
 }
