@@ -36,11 +36,11 @@ func (p Proto) String() string {
 //	        flow                                     number
 //	ICMP    identifier = checksum = Flow             sequence = N, IP ID = N
 //	UDP     source port = Flow                       checksum = N, IP ID = N
-//	TCP     source port = Flow                       sequence = N<<16 | low 16 bits of Cookie, IP ID = N
+//	TCP     source port = Flow                       sequence = N<<16 | low 16 bits of Cookie, checksum = N, IP ID = N
 //	IPv6    flow label = Flow as well                as above; there is no IP ID
 //
 // The first 8 octets of an ICMP or UDP payload are Cookie; the 2 that follow
-// make the checksum come out.
+// make the checksum come out. In a SYN the timestamp option does that.
 type Probe struct {
 	From, To netip.Addr // unmapped; From may be invalid on a Datagram Tracer
 	Port     uint16     // destination port of UDP and TCP
@@ -49,7 +49,7 @@ type Probe struct {
 	Flow     uint16
 	N        uint16 // 1 to 65534
 	Cookie   uint64
-	Size     int    // of the IP packet, bytes; the smallest possible if that is larger
+	Size     int    // of the IP packet, bytes; the smallest possible if that is larger: see AppendProbe
 	Key      uint32 // comes back with this packet's transmit timestamp
 }
 
@@ -71,7 +71,7 @@ type Reply struct {
 	N         uint16 // the number by the transport header; valid if HasN
 	IPID      uint16 // the number by the quoted IPv4 header; valid if HasIPID
 	Check     uint16 // TCP: low half of the sequence number; valid if HasN
-	Cookie    uint64 // valid if HasCookie
+	Cookie    uint64 // valid if HasCookie; a UDP service that answers puts there what it likes
 	HasN      bool
 	HasIPID   bool
 	HasCookie bool
