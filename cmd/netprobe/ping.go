@@ -63,8 +63,17 @@ func (f *pingFlags) session(cmd *cobra.Command, args []string) (*session, error)
 		s.size = f.sweep.first
 	}
 	s.brief = f.flood
+	s.display = display{usual: pingFormat, view: output.NewView}
 	s.open = func() (engine, error) { return f.open(hosts) }
 	return s, nil
+}
+
+// pingFormat is how a run of that many targets is shown unless asked for otherwise.
+func pingFormat(_ bool, targets int) string {
+	if targets == 1 {
+		return "plain"
+	}
+	return "table"
 }
 
 // open opens the sockets that hosts may need.
@@ -81,24 +90,6 @@ func (f *pingFlags) open(hosts []probe.Host) (engine, error) {
 		return nil, openFailure(err, &f.runFlags)
 	}
 	return &pinger{Engine: e, chosen: f.iface != "" || f.source.IsValid()}, nil
-}
-
-// families are those of the addresses among hosts, and for names those that
-// they are looked up in.
-func (f *pingFlags) families(hosts []probe.Host) []rawsock.Family {
-	var v4, v6 bool
-	for _, h := range hosts {
-		v4 = v4 || h.Addr.Is4() || !h.Addr.IsValid() && f.network() != "ip6"
-		v6 = v6 || h.Addr.Is6() || !h.Addr.IsValid() && f.network() != "ip4"
-	}
-	var families []rawsock.Family
-	if v4 {
-		families = append(families, rawsock.IPv4)
-	}
-	if v6 {
-		families = append(families, rawsock.IPv6)
-	}
-	return families
 }
 
 // config is what the flags say to the echo engine.

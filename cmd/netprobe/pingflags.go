@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"netprobe/output"
 	"netprobe/probe"
 	"netprobe/rawsock"
 )
@@ -48,10 +49,17 @@ func (f *pingFlags) define(cmd *cobra.Command) {
 	f.runFlags.pace(pace)
 	onOff(pace, &f.adaptive, "adaptive", "A", "send the next probe as soon as the last one is answered")
 	onOff(pace, &f.flood, "flood", "f", "as -A, and wait at most 10ms for an answer before the next (privileged)")
-	f.runFlags.path(g.add("Where to and by which way"))
+	way := g.add("Where to and by which way")
+	f.family(way)
+	f.follow(way)
+	f.leave(way)
 	f.packet(g.add("The packet"))
-	f.runFlags.show(g.add("Output"))
-	f.runFlags.expect(g.add("For scripts"))
+	show := g.add("Output")
+	f.runFlags.show(show, output.Formats(), "plain for one target, else table")
+	onOff(show, &f.stamps, "timestamps", "D", "start each line with the time")
+	script := g.add("For scripts")
+	script.Var(wordValue{&f.until, []string{"up", "down"}}, "until", "stop when a target first answers or first fails (`up|down`); exit 0 if one did, else 1")
+	f.expect(script)
 	g.attach(cmd)
 	completeFlags(cmd)
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"netprobe/output"
 	"netprobe/probe"
+	"netprobe/rawsock"
 	"netprobe/stats"
 )
 
@@ -53,38 +53,50 @@ func (f *runFlags) pace(fs *pflag.FlagSet) {
 	fs.VarP(durationValue{&f.interval, time.Microsecond, year}, "interval", "i", "time between probes to one target: `D` is seconds (0.2) or has a unit (200ms)")
 	fs.VarP(durationValue{&f.timeout, time.Millisecond, year}, "timeout", "W", "how long one probe may take before it is lost")
 	fs.Var(durationValue{&f.late, 0, year}, "late", "how long after the timeout an answer is still recorded as late")
+	f.limits(fs)
+}
+
+// limits defines when a run is over at the latest, and how fast it may be.
+func (f *runFlags) limits(fs *pflag.FlagSet) {
 	fs.VarP(durationValue{&f.deadline, time.Millisecond, year}, "deadline", "w", "stop the run after `D`")
 	hideZero(fs, "deadline")
 	fs.Var(rateValue{&f.rate}, "rate", "at most `N` packets per second for the whole run, or max")
 }
 
-// path defines where probes go: family, addresses, interface.
-func (f *runFlags) path(fs *pflag.FlagSet) {
+// family defines which addresses of a name are probed.
+func (f *runFlags) family(fs *pflag.FlagSet) {
 	onOff(fs, &f.v4, "ipv4", "4", "IPv4 only")
 	onOff(fs, &f.v6, "ipv6", "6", "IPv6 only")
 	onOff(fs, &f.all, "all-addresses", "", "probe every address a name has; waits for all names first")
+}
+
+// follow defines when names are looked up again.
+func (f *runFlags) follow(fs *pflag.FlagSet) {
 	fs.Var(durationValue{&f.reResolve, time.Second, year}, "re-resolve", "look names up again every `D` and follow them")
 	hideZero(fs, "re-resolve")
+}
+
+// leave defines by which way packets leave this host.
+func (f *runFlags) leave(fs *pflag.FlagSet) {
 	fs.VarP(textValue{&f.iface, "NAME", "the name of an interface"}, "interface", "I", "leave through the interface `NAME`")
 	fs.VarP(addrValue{&f.source}, "source", "S", "send from this address")
 	fs.Var(intValue{&f.mark, 0, math.MaxUint32}, "mark", "fwmark of the packets (privileged)")
 	hideZero(fs, "mark")
 }
 
-// show defines where results go and how they look.
-func (f *runFlags) show(fs *pflag.FlagSet) {
-	fs.VarP(wordValue{&f.format, output.Formats()}, "output", "o", "`FORMAT` of stdout: "+strings.Join(output.Formats(), ", ")+" (default plain for one target, else table)")
+// show defines where results go and how they look: in one of formats, and
+// usual says in which unless one is asked for.
+func (f *runFlags) show(fs *pflag.FlagSet, formats []string, usual string) {
+	fs.VarP(wordValue{&f.format, formats}, "output", "o", "`FORMAT` of stdout: "+strings.Join(formats, ", ")+" (default "+usual+")")
 	onOff(fs, &f.json, "json", "", "same as -o json: one record a line")
 	fs.Var(textValue{&f.out, "FILE", "the name of a file; without --out no records are written"}, "out", "write JSON records to `FILE` as well; a FIFO works")
 	onOff(fs, &f.numeric, "numeric", "n", "addresses only, no names")
 	onOff(fs, &f.quiet, "quiet", "q", "summary only; --out gets all")
 	onOff(fs, &f.verbose, "verbose", "v", "say on stderr what happens inside")
-	onOff(fs, &f.stamps, "timestamps", "D", "start each line with the time")
 }
 
-// expect defines what scripts expect of a run.
+// expect defines what scripts expect of a target at the end.
 func (f *runFlags) expect(fs *pflag.FlagSet) {
-	fs.Var(wordValue{&f.until, []string{"up", "down"}}, "until", "stop when a target first answers or first fails (`up|down`); exit 0 if one did, else 1")
 	fs.Var(&conditionValue{p: &f.failIf}, "fail-if", "exit 1 if this holds for a target at the end, as in 'loss>2%,p95>40ms'")
 }
 
@@ -224,4 +236,22 @@ func (f *runFlags) parseHost(arg string) (probe.Host, error) {
 		h.Addr = h.Addr.WithZone(f.iface)
 	}
 	return h, checkZone(h.Addr)
+}
+
+// families are those of the addresses among hosts, and for names those that
+// they are looked up in.
+func (f *runFlags) families(hosts []probe.Host) []rawsock.Family {
+	var v4, v6 bool
+	for _, h := range hosts {
+		v4 = v4 || h.Addr.Is4() || !h.Addr.IsValid() && f.network() != "ip6"
+		v6 = v6 || h.Addr.Is6() || !h.Addr.IsValid() && f.network() != "ip4"
+	}
+	var families []rawsock.Family
+	if v4 {
+		families = append(families, rawsock.IPv4)
+	}
+	if v6 {
+		families = append(families, rawsock.IPv6)
+	}
+	return families
 }

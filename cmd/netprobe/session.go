@@ -48,6 +48,7 @@ type session struct {
 	size    int   // payload of each probe, bytes
 	planned int64 // probes per target, -1 if endless or unknown
 	brief   bool  // no line per probe unless an output was chosen
+	display display
 
 	// lookup is for tests; nil asks the system.
 	lookup func(ctx context.Context, network, name string) ([]netip.Addr, error)
@@ -157,7 +158,7 @@ func (s *session) prepare(ctx context.Context, stop context.CancelCauseFunc, eng
 		c.unknown.flush()
 	}
 	eng.SetTargets(targets)
-	views, err := out.views(s.flags, s.flags.quiet || s.brief && s.flags.format == "", len(targets))
+	views, err := out.views(s.flags, s.display, s.flags.quiet || s.brief && s.flags.format == "", len(targets))
 	if err != nil {
 		c.names.end()
 		return nil, untested(err)

@@ -51,14 +51,18 @@ func dumb() bool {
 	return kind == "dumb" || kind == "" && runtime.GOOS != "windows"
 }
 
+// A display is how a verb shows its runs.
+type display struct {
+	// usual is the format unless one is asked for.
+	usual func(terminal bool, targets int) string
+	view  func(format string, w io.Writer, o output.Options) (output.View, error)
+}
+
 // views returns what shows a run of that many targets.
-func (o *outlets) views(f *runFlags, quiet bool, targets int) ([]output.View, error) {
+func (o *outlets) views(f *runFlags, d display, quiet bool, targets int) ([]output.View, error) {
 	format := f.format
 	if format == "" {
-		format = "table"
-		if targets == 1 {
-			format = "plain"
-		}
+		format = d.usual(o.tty != nil, targets)
 	}
 	o.live = o.tty != nil && format == "table" && !quiet
 	options := output.Options{Quiet: quiet, Timestamps: f.stamps}
@@ -67,11 +71,11 @@ func (o *outlets) views(f *runFlags, quiet bool, targets int) ([]output.View, er
 		options.Color = os.Getenv("NO_COLOR") == ""
 		options.Size = o.size
 	}
-	view, err := output.NewView(format, o.stdout, options)
+	view, err := d.view(format, o.stdout, options)
 	if err != nil || o.file == nil {
 		return []output.View{view}, err
 	}
-	records, err := output.NewView("json", o.file, output.Options{}) // whole, however quiet the screen
+	records, err := d.view("json", o.file, output.Options{}) // whole, however quiet the screen
 	return []output.View{view, records}, err
 }
 
