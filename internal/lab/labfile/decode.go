@@ -2,13 +2,15 @@ package labfile
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml/ast"
+	"go.yaml.in/yaml/v3"
 
 	"netprobe/internal/lab"
 	"netprobe/internal/spell"
@@ -24,7 +26,7 @@ type decoder struct {
 }
 
 // fields are what to do with the value of each key of a map, by key.
-type fields map[string]func(ast.Node)
+type fields map[string]func(*yaml.Node)
 
 // add returns f with the fields of g, too.
 func (f fields) add(g fields) fields {
@@ -35,32 +37,36 @@ func (f fields) add(g fields) fields {
 }
 
 // fail records what is wrong at n.
-func (d *decoder) fail(n ast.Node, format string, args ...any) { d.failHint(n, "", format, args...) }
+func (d *decoder) fail(n *yaml.Node, format string, args ...any) { d.failHint(n, "", format, args...) }
 
-func (d *decoder) failHint(n ast.Node, hint, format string, args ...any) {
+func (d *decoder) failHint(n *yaml.Node, hint, format string, args ...any) {
 	if d.err != nil {
 		return
 	}
-	e := &Error{File: d.file, Msg: fmt.Sprintf(format, args...), Hint: hint}
-	if t := n.GetToken(); t != nil && t.Position != nil {
-		e.Line, e.Column = t.Position.Line, t.Position.Column
-	}
-	d.err = e
+	d.err = &Error{File: d.file, Line: n.Line, Column: n.Column, Msg: fmt.Sprintf(format, args...), Hint: hint}
 }
 
+// special reports whether n uses what would let a file grow while it is read.
+func special(n *yaml.Node) bool {
+	return n.Kind == yaml.AliasNode || n.Anchor != "" || n.Style&yaml.TaggedStyle != 0 || n.Tag == "!!merge"
+}
+
+// nothing reports whether n is a key's missing value.
+func nothing(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
+
 // kind says what n is, in words.
-func kind(n ast.Node) string {
-	switch n.Type() {
-	case ast.MappingType, ast.MappingValueType:
-		return "a map"
-	case ast.SequenceType:
-		return "a list"
-	case ast.AnchorType, ast.AliasType, ast.MergeKeyType, ast.TagType:
+func kind(n *yaml.Node) string {
+	switch {
+	case special(n):
 		return "an anchor, alias, merge or tag, which are not used here"
-	case ast.NullType:
+	case n.Kind == yaml.MappingNode:
+		return "a map"
+	case n.Kind == yaml.SequenceNode:
+		return "a list"
+	case nothing(n):
 		return "nothing"
 	}
-	return fmt.Sprintf("%q", short(n.GetToken().Value))
+	return fmt.Sprintf("%q", short(n.Value))
 }
 
 // short returns the beginning of a long s.
@@ -73,57 +79,50 @@ func short(s string) string {
 }
 
 // table reads a map whose keys are those of f.
-func (d *decoder) table(n ast.Node, f fields) {
-	var values []*ast.MappingValueNode
-	switch m := n.(type) {
-	case *ast.MappingNode:
-		values = m.Values
-	case *ast.MappingValueNode:
-		values = []*ast.MappingValueNode{m}
-	default:
+func (d *decoder) table(n *yaml.Node, f fields) {
+	if n.Kind != yaml.MappingNode || special(n) {
 		d.fail(n, "a map of keys and values is needed, not %s", kind(n))
 		return
 	}
-	for _, v := range values {
-		key := v.Key.GetToken().Value
-		do, ok := f[key]
+	seen := make(map[string]bool)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		do, ok := f[key.Value]
 		switch {
 		case d.err != nil:
 			return
-		case v.Key.Type() != ast.StringType:
-			d.fail(v.Key, "%s is not a key", kind(v.Key))
+		case key.Kind != yaml.ScalarNode || special(key):
+			d.fail(key, "%s is not a key", kind(key))
 		case !ok:
-			d.unknownKey(v.Key, key, f)
-		case v.Value == nil || v.Value.Type() == ast.NullType:
-			d.fail(v.Key, "%s has no value", key)
+			d.unknownKey(key, f)
+		case seen[key.Value]:
+			d.fail(key, "%s is there twice", key.Value)
+		case nothing(value):
+			d.fail(key, "%s has no value", key.Value)
 		default:
-			do(v.Value)
+			seen[key.Value] = true
+			do(value)
 		}
 	}
 }
 
-func (d *decoder) unknownKey(n ast.Node, key string, f fields) {
-	var known []string
-	for k := range f {
-		known = append(known, k)
-	}
-	sortWords(known)
+func (d *decoder) unknownKey(n *yaml.Node, f fields) {
+	known := slices.Sorted(maps.Keys(f))
 	hint := "known here: " + strings.Join(known, ", ")
-	if near := spell.Nearest(key, known); near != "" {
+	if near := spell.Nearest(n.Value, known); near != "" {
 		hint = fmt.Sprintf("did you mean %s?", near)
 	}
-	d.failHint(n, hint, "unknown key %q", short(key))
+	d.failHint(n, hint, "unknown key %q", short(n.Value))
 }
 
 // list calls do for every element of a list, and once for what is none: a
 // single value may stand for a list of one.
-func (d *decoder) list(n ast.Node, do func(ast.Node)) {
-	s, ok := n.(*ast.SequenceNode)
-	if !ok {
+func (d *decoder) list(n *yaml.Node, do func(*yaml.Node)) {
+	if n.Kind != yaml.SequenceNode || special(n) {
 		do(n)
 		return
 	}
-	for _, v := range s.Values {
+	for _, v := range n.Content {
 		if d.err != nil {
 			return
 		}
@@ -132,32 +131,28 @@ func (d *decoder) list(n ast.Node, do func(ast.Node)) {
 }
 
 // sequence is list for what has to be a list of at most most elements.
-func (d *decoder) sequence(n ast.Node, what string, most int, do func(ast.Node)) {
-	s, ok := n.(*ast.SequenceNode)
+func (d *decoder) sequence(n *yaml.Node, what string, most int, do func(*yaml.Node)) {
 	switch {
-	case !ok:
+	case n.Kind != yaml.SequenceNode || special(n):
 		d.fail(n, "a list of %s is needed, not %s", what, kind(n))
-	case len(s.Values) > most:
-		d.fail(n, "%d %s, more than %d", len(s.Values), what, most)
+	case len(n.Content) > most:
+		d.fail(n, "%d %s, more than %d", len(n.Content), what, most)
 	default:
 		d.list(n, do)
 	}
 }
 
 // word returns a scalar as it was written, without its quotes.
-func (d *decoder) word(n ast.Node) string {
-	switch v := n.(type) {
-	case *ast.StringNode:
-		return v.Value
-	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
-		return n.GetToken().Value
+func (d *decoder) word(n *yaml.Node) string {
+	if n.Kind != yaml.ScalarNode || special(n) || nothing(n) {
+		d.fail(n, "one value is needed, not %s", kind(n))
+		return ""
 	}
-	d.fail(n, "one value is needed, not %s", kind(n))
-	return ""
+	return n.Value
 }
 
 // line returns a text of one line.
-func (d *decoder) line(n ast.Node) string {
+func (d *decoder) line(n *yaml.Node) string {
 	s := d.word(n)
 	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) || len(s) > 200 {
 		d.fail(n, "a text of one line and at most 200 octets is needed")
@@ -165,17 +160,16 @@ func (d *decoder) line(n ast.Node) string {
 	return s
 }
 
-func (d *decoder) truth(n ast.Node) bool {
-	b, ok := n.(*ast.BoolNode)
-	if !ok {
+func (d *decoder) truth(n *yaml.Node) bool {
+	s := d.word(n)
+	if s != "true" && s != "false" {
 		d.fail(n, "true or false is needed, not %s", kind(n))
-		return false
 	}
-	return b.Value
+	return s == "true"
 }
 
 // number returns an integer between least and most.
-func (d *decoder) number(n ast.Node, least, most uint64) uint64 {
+func (d *decoder) number(n *yaml.Node, least, most uint64) uint64 {
 	v, err := strconv.ParseUint(d.word(n), 10, 64)
 	if err != nil || v < least || v > most {
 		d.fail(n, "a number from %d to %d is needed, not %s", least, most, kind(n))
@@ -188,7 +182,7 @@ func (d *decoder) number(n ast.Node, least, most uint64) uint64 {
 const maxDelay = time.Minute
 
 // duration returns a duration from 0 to maxDelay.
-func (d *decoder) duration(n ast.Node) time.Duration {
+func (d *decoder) duration(n *yaml.Node) time.Duration {
 	v, err := time.ParseDuration(d.word(n))
 	if err != nil || v < 0 || v > maxDelay {
 		d.fail(n, "a duration from 0 to %v is needed, as in 20ms or 1.5s, not %s", maxDelay, kind(n))
@@ -198,7 +192,7 @@ func (d *decoder) duration(n ast.Node) time.Duration {
 }
 
 // share returns a share between 0 and 1, written as 5% or 0.05.
-func (d *decoder) share(n ast.Node) float64 {
+func (d *decoder) share(n *yaml.Node) float64 {
 	s, percent := strings.CutSuffix(d.word(n), "%")
 	v, err := strconv.ParseFloat(s, 64)
 	if percent {
@@ -212,7 +206,7 @@ func (d *decoder) share(n ast.Node) float64 {
 }
 
 // addr returns one plain address.
-func (d *decoder) addr(n ast.Node) netip.Addr {
+func (d *decoder) addr(n *yaml.Node) netip.Addr {
 	a, err := netip.ParseAddr(d.word(n))
 	if err != nil || a.Zone() != "" || a.Is4In6() || !a.IsGlobalUnicast() {
 		d.fail(n, "the address of one host is needed, as in 192.0.2.1 or 2001:db8::1, not %s", kind(n))
@@ -222,9 +216,9 @@ func (d *decoder) addr(n ast.Node) netip.Addr {
 }
 
 // addrs returns at most one address per family.
-func (d *decoder) addrs(n ast.Node) []netip.Addr {
+func (d *decoder) addrs(n *yaml.Node) []netip.Addr {
 	var list []netip.Addr
-	d.list(n, func(v ast.Node) {
+	d.list(n, func(v *yaml.Node) {
 		a := d.addr(v)
 		for _, b := range list {
 			if a.IsValid() && a.Is4() == b.Is4() {
@@ -237,9 +231,9 @@ func (d *decoder) addrs(n ast.Node) []netip.Addr {
 }
 
 // prefixes returns addresses and prefixes.
-func (d *decoder) prefixes(n ast.Node) []netip.Prefix {
+func (d *decoder) prefixes(n *yaml.Node) []netip.Prefix {
 	var list []netip.Prefix
-	d.list(n, func(v ast.Node) {
+	d.list(n, func(v *yaml.Node) {
 		if p, err := netip.ParsePrefix(d.word(v)); err == nil {
 			if p.Masked() != p {
 				d.fail(v, "%v has bits set behind its length; %v is meant", p, p.Masked())
@@ -254,29 +248,33 @@ func (d *decoder) prefixes(n ast.Node) []netip.Prefix {
 }
 
 // ports returns a list of ports.
-func (d *decoder) ports(n ast.Node) []uint16 {
+func (d *decoder) ports(n *yaml.Node) []uint16 {
 	list := []uint16{}
-	d.list(n, func(v ast.Node) { list = append(list, uint16(d.number(v, 1, 65535))) })
+	d.list(n, func(v *yaml.Node) { list = append(list, uint16(d.number(v, 1, 65535))) })
 	return list
 }
 
 // choice returns the value that a word stands for.
-func choice[T any](d *decoder, n ast.Node, words map[string]T) T {
+func choice[T any](d *decoder, n *yaml.Node, words map[string]T) T {
 	s := d.word(n)
 	v, ok := words[s]
 	if !ok {
-		var known []string
-		for w := range words {
-			known = append(known, w)
-		}
-		sortWords(known)
-		d.failHint(n, "known here: "+strings.Join(known, ", "), "unknown word %q", short(s))
+		d.failHint(n, "known here: "+strings.Join(slices.Sorted(maps.Keys(words)), ", "), "unknown word %q", short(s))
 	}
 	return v
 }
 
+// flags sets what a list of words stands for.
+func (d *decoder) flags(n *yaml.Node, words map[string]*bool) {
+	d.list(n, func(n *yaml.Node) {
+		if p := choice(d, n, words); p != nil {
+			*p = true
+		}
+	})
+}
+
 // limit reads "1/s burst 6": the rate and how many may come at once.
-func (d *decoder) limit(n ast.Node) lab.RateLimit {
+func (d *decoder) limit(n *yaml.Node) lab.RateLimit {
 	rate, burst, _ := strings.Cut(d.word(n), " ")
 	var l lab.RateLimit
 	perSecond, unit := strings.CutSuffix(rate, "/s")
@@ -297,7 +295,7 @@ func (d *decoder) limit(n ast.Node) lab.RateLimit {
 }
 
 // hostName reads a host name and remembers it for the addresses.
-func (d *decoder) hostName(n ast.Node) string {
+func (d *decoder) hostName(n *yaml.Node) string {
 	s := strings.TrimSuffix(d.word(n), ".")
 	ok := s != "" && len(s) <= 253
 	for label := range strings.SplitSeq(s, ".") {

@@ -1,12 +1,15 @@
 package labfile
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"net/netip"
+	"strconv"
+	"strings"
 
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
+	"go.yaml.in/yaml/v3"
 
 	"netprobe/internal/lab"
 )
@@ -31,15 +34,18 @@ type File struct {
 // An Error is something wrong with a file.
 type Error struct {
 	File         string
-	Line, Column int    // from 1; 0 if the file as a whole is meant
+	Line, Column int    // from 1; 0 if not known, or the file as a whole is meant
 	Msg          string // what the file says is quoted in it
 	Hint         string // how to mend it; may be empty
 }
 
 // Error returns one line.
 func (e *Error) Error() string {
-	if e.Line == 0 {
+	switch {
+	case e.Line == 0:
 		return fmt.Sprintf("%s: %s", e.File, e.Msg)
+	case e.Column == 0:
+		return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Msg)
 	}
 	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Msg)
 }
@@ -52,20 +58,13 @@ func Parse(name string, data []byte) (*File, error) {
 	if line := tooDeep(data); line > 0 {
 		return nil, &Error{File: name, Line: line, Column: 1, Msg: fmt.Sprintf("lists and maps nested more than %d deep", maxDepth)}
 	}
-	tree, err := parser.ParseBytes(data, 0)
+	body, err := document(name, data)
 	if err != nil {
-		return nil, syntaxError(name, err)
+		return nil, err
 	}
 	d := &decoder{file: name, names: make(map[netip.Addr]string)}
 	f := &File{Name: name}
-	switch bodies := documents(tree); len(bodies) {
-	case 0:
-		return nil, &Error{File: name, Msg: "empty", Hint: "netprobe lab --show isp prints one to start from"}
-	case 1:
-		d.top(bodies[0], f)
-	default:
-		d.fail(bodies[1], "a second document in the file")
-	}
+	d.top(body, f)
 	if d.err != nil {
 		return nil, d.err
 	}
@@ -75,15 +74,24 @@ func Parse(name string, data []byte) (*File, error) {
 	return f, nil
 }
 
-// documents returns the documents of a file that are not empty.
-func documents(f *ast.File) []ast.Node {
-	var list []ast.Node
-	for _, doc := range f.Docs {
-		if doc.Body != nil && doc.Body.Type() != ast.NullType && doc.Body.Type() != ast.CommentType {
-			list = append(list, doc.Body)
-		}
+// document returns the one document of a file.
+func document(name string, data []byte) (*yaml.Node, error) {
+	in := yaml.NewDecoder(bytes.NewReader(data))
+	var first, second yaml.Node
+	err := in.Decode(&first)
+	switch {
+	case errors.Is(err, io.EOF), err == nil && (len(first.Content) != 1 || nothing(first.Content[0])):
+		return nil, &Error{File: name, Msg: "empty", Hint: "netprobe lab --show isp prints one to start from"}
+	case err != nil:
+		return nil, syntaxError(name, err)
 	}
-	return list
+	switch err := in.Decode(&second); {
+	case err == nil:
+		return nil, &Error{File: name, Line: second.Line, Column: second.Column, Msg: "a second document in the file"}
+	case !errors.Is(err, io.EOF):
+		return nil, syntaxError(name, err)
+	}
+	return first.Content[0], nil
 }
 
 // tooDeep returns the line on which brackets or indentation nest deeper than
@@ -112,18 +120,18 @@ func tooDeep(data []byte) int {
 	return 0
 }
 
-// syntaxError turns an error of the YAML parser into ours.
+// syntaxError turns an error of the YAML parser, whose text may begin with
+// "yaml: line 7: ", into ours.
 func syntaxError(name string, err error) *Error {
-	e := &Error{File: name, Msg: fmt.Sprintf("%q", err.Error())}
-	// The parser's own types are internal to it; this is what they share.
-	if at, ok := err.(interface {
-		GetToken() *token.Token
-		GetMessage() string
-	}); ok {
-		e.Msg = "not YAML: " + at.GetMessage()
-		if t := at.GetToken(); t != nil && t.Position != nil {
-			e.Line, e.Column = t.Position.Line, t.Position.Column
+	e := &Error{File: name}
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	if at, rest, ok := strings.Cut(text, ": "); ok {
+		if line, found := strings.CutPrefix(at, "line "); found {
+			if n, err := strconv.Atoi(line); err == nil {
+				e.Line, text = n, rest
+			}
 		}
 	}
+	e.Msg = "not YAML: " + text
 	return e
 }
