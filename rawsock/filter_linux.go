@@ -11,17 +11,29 @@ import (
 // error queue, which no filter touches.
 func (c *Conn) filter() error {
 	if c.family == IPv6 {
-		// A set bit blocks its type (RFC 3542, section 3.2).
-		var f unix.ICMPv6Filter
-		for i := range f.Data {
-			f.Data[i] = ^uint32(0)
-		}
-		f.Data[typeEchoReply6>>5] &^= 1 << (typeEchoReply6 & 31)
-		if err := unix.SetsockoptICMPv6Filter(c.fd, unix.SOL_ICMPV6, unix.ICMPV6_FILTER, &f); err != nil {
-			return opError("setsockopt ICMP6_FILTER", err)
+		if err := passICMPv6(c.fd, typeEchoReply6); err != nil {
+			return err
 		}
 	}
-	raw, err := bpf.Assemble(filterProgram(c.family, c.id, c.ids))
+	return attach(c.fd, filterProgram(c.family, c.id, c.ids))
+}
+
+// passICMPv6 makes a raw socket hear only these types.
+func passICMPv6(fd int, types ...uint8) error {
+	// A set bit blocks its type (RFC 3542, section 3.2).
+	var f unix.ICMPv6Filter
+	for i := range f.Data {
+		f.Data[i] = ^uint32(0)
+	}
+	for _, t := range types {
+		f.Data[t>>5] &^= 1 << (t & 31)
+	}
+	return opError("setsockopt ICMP6_FILTER", unix.SetsockoptICMPv6Filter(fd, unix.SOL_ICMPV6, unix.ICMPV6_FILTER, &f))
+}
+
+// attach makes fd receive only what the program lets through.
+func attach(fd int, program []bpf.Instruction) error {
+	raw, err := bpf.Assemble(program)
 	if err != nil {
 		return opError("assemble filter", err)
 	}
@@ -29,7 +41,7 @@ func (c *Conn) filter() error {
 	for i, r := range raw {
 		prog[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
 	}
-	err = unix.SetsockoptSockFprog(c.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+	err = unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
 		&unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]})
 	return opError("setsockopt SO_ATTACH_FILTER", err)
 }

@@ -131,13 +131,17 @@ func (c *Conn) readDrops() {
 	if c.kind != Datagram {
 		return
 	}
+	if n, ok := dropsOf(c.fd); ok {
+		c.dropped.Store(n)
+	}
+}
+
+func dropsOf(fd int) (n uint32, ok bool) {
 	var info [9]uint32
 	size := uint32(unsafe.Sizeof(info))
-	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(c.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
 		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
-	if errno == 0 && size >= uint32(unsafe.Sizeof(info)) {
-		c.dropped.Store(info[8])
-	}
+	return info[8], errno == 0 && size >= uint32(unsafe.Sizeof(info))
 }
 
 // drainErrors reads the error queue until it is empty.

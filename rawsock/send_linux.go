@@ -15,35 +15,40 @@ const sendBatch = 64
 
 // A send that failed with what may be an earlier packet's error is repeated
 // pendingTries times; then the route decides whether the error is our own, and
-// if it is not, up to pendingLimit times. See Conn.flush.
+// if it is not, up to pendingLimit times. See outlet.push.
 const (
 	pendingTries = 8
 	pendingLimit = 1000
 )
+
+// An outlet is a socket that sends: a Conn, or one of those of a Tracer.
+type outlet struct {
+	fd     int
+	stamps bool   // transmit timestamps are asked for
+	via    Config // for questions about routes
+	out    sender
+}
 
 // sender holds what sendmmsg points to, so that sending allocates nothing.
 type sender struct {
 	hdrs  [sendBatch]mmsghdr
 	iovs  [sendBatch]unix.Iovec
 	names [sendBatch]sockaddr
-	ctls  [sendBatch]keyControl
+	dests [sendBatch]netip.Addr // as in names, with zone
+	ctls  [sendBatch]sendControl
+	zones map[string]uint32 // interface index by zone
 
 	// Without SCM_TS_OPT_ID the kernel numbers packets from 0 itself: keys
 	// remembers which key has which number. See counting.
-	zones map[string]uint32 // interface index by zone
-
 	keyed bool
 	next  uint32 // packets sent since the count last restarted
 	keys  []atomic.Uint32
 	count atomic.Pointer[counting]
 }
 
-// keyControl is one SCM_TS_OPT_ID control message.
-type keyControl struct {
-	hdr unix.Cmsghdr
-	key uint32
-	_   uint32 // pads to CMSG_SPACE(4), which on 32-bit systems needs none
-}
+// sendControl has room for all control messages of a packet, aligned as they
+// need: each holds one 32-bit number.
+type sendControl [12]uint64
 
 // keyRing is how many packets can wait for their timestamp.
 const keyRing = 1 << 16
@@ -57,10 +62,40 @@ func (s *sender) init() {
 		h.Name = (*byte)(unsafe.Pointer(&s.names[i]))
 		h.Iov = &s.iovs[i]
 		h.SetIovlen(1)
-		c := &s.ctls[i]
-		c.hdr.Level, c.hdr.Type = unix.SOL_SOCKET, unix.SCM_TS_OPT_ID
-		c.hdr.SetLen(unix.CmsgLen(4))
 	}
+}
+
+// put makes msg the i'th packet to send. It fails only for want of the zone of
+// to.
+func (o *outlet) put(i int, to netip.Addr, msg []byte, key uint32) error {
+	s := &o.out
+	zone, err := s.zone(to)
+	if err != nil {
+		return err
+	}
+	h := &s.hdrs[i].hdr
+	h.Namelen = putAddr(&s.names[i], to, zone)
+	h.Control = nil
+	h.SetControllen(0)
+	s.dests[i] = to
+	s.iovs[i].Base = unsafe.SliceData(msg)
+	s.iovs[i].SetLen(len(msg))
+	if o.stamps {
+		s.setKey(i, key)
+	}
+	return nil
+}
+
+// control adds a control message to the i'th packet.
+func (s *sender) control(i int, level, typ int32, value uint32) {
+	h := &s.hdrs[i].hdr
+	at := int(h.Controllen)
+	c := (*unix.Cmsghdr)(unsafe.Add(unsafe.Pointer(&s.ctls[i]), at))
+	c.Level, c.Type = level, typ
+	c.SetLen(unix.CmsgLen(4))
+	*(*uint32)(unsafe.Add(unsafe.Pointer(c), unix.CmsgLen(0))) = value
+	h.Control = (*byte)(unsafe.Pointer(&s.ctls[i]))
+	h.SetControllen(at + unix.CmsgSpace(4))
 }
 
 func (c *Conn) send(pkts []Packet) (int, error) {
@@ -77,29 +112,16 @@ func (c *Conn) send(pkts []Packet) (int, error) {
 }
 
 func (c *Conn) sendBatch(pkts []Packet) (int, error) {
-	s := &c.out
 	for i := range pkts {
-		zone, err := s.zone(pkts[i].To)
-		if err != nil {
+		if err := c.put(i, pkts[i].To, pkts[i].Msg, pkts[i].Key); err != nil {
 			if i == 0 {
 				return 0, err
 			}
 			pkts = pkts[:i]
 			break
 		}
-		h := &s.hdrs[i].hdr
-		h.Namelen = putAddr(&s.names[i], pkts[i].To, zone)
-		s.iovs[i].Base = unsafe.SliceData(pkts[i].Msg)
-		s.iovs[i].SetLen(len(pkts[i].Msg))
-		if c.stamps {
-			s.setKey(i, pkts[i].Key)
-		}
 	}
-	if n, errno := c.flush(pkts); errno != 0 {
-		clear(s.zones) // an interface made anew has another index
-		return n, opError("sendmmsg", errno)
-	}
-	return len(pkts), nil
+	return c.flush(len(pkts))
 }
 
 func (s *sender) setKey(i int, key uint32) {
@@ -107,12 +129,21 @@ func (s *sender) setKey(i int, key uint32) {
 		s.keys[(s.count.Load().first+s.next+uint32(i))%keyRing].Store(key)
 		return
 	}
-	s.ctls[i].key = key
-	s.hdrs[i].hdr.Control = (*byte)(unsafe.Pointer(&s.ctls[i]))
-	s.hdrs[i].hdr.SetControllen(unix.CmsgSpace(4))
+	s.control(i, unix.SOL_SOCKET, unix.SCM_TS_OPT_ID, key)
 }
 
-// flush hands the prepared packets to the kernel. On a socket with IP_RECVERR
+// flush hands the first n packets that were put to the kernel and returns how
+// many it took.
+func (o *outlet) flush(n int) (int, error) {
+	done, errno := o.push(n)
+	if errno != 0 {
+		clear(o.out.zones) // an interface made anew has another index
+		return done, opError("sendmmsg", errno)
+	}
+	return done, nil
+}
+
+// push is flush as far as the kernel goes. On a socket with IP_RECVERR
 // an ICMP error for an earlier packet makes the next send fail in its place;
 // that error is delivered once and is in the error queue too, so the send is
 // repeated. An error of our own host comes back each time; where many targets
@@ -121,22 +152,22 @@ func (s *sender) setKey(i int, key uint32) {
 // It never blocks: packets that wait for their neighbour's address count
 // against the send buffer for seconds, and one dead neighbour must not hold up
 // everybody else.
-func (c *Conn) flush(pkts []Packet) (int, unix.Errno) {
+func (o *outlet) push(n int) (int, unix.Errno) {
 	done := 0
-	for tries := 0; done < len(pkts); {
-		k, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(c.fd),
-			uintptr(unsafe.Pointer(&c.out.hdrs[done])), uintptr(len(pkts)-done), unix.MSG_DONTWAIT, 0, 0)
+	for tries := 0; done < n; {
+		k, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(o.fd),
+			uintptr(unsafe.Pointer(&o.out.hdrs[done])), uintptr(n-done), unix.MSG_DONTWAIT, 0, 0)
 		if errno == unix.EINTR {
 			continue
 		}
 		if errno == 0 {
 			done += int(k)
-			c.out.next += uint32(k)
+			o.out.next += uint32(k)
 			tries = 0
 		}
 		// Fewer than asked means that the next one failed, too.
-		if done < len(pkts) && c.stamps && !c.out.keyed {
-			c.restartStamps()
+		if done < n && o.stamps && !o.out.keyed {
+			o.restartStamps()
 		}
 		if errno == 0 {
 			continue
@@ -145,7 +176,7 @@ func (c *Conn) flush(pkts []Packet) (int, unix.Errno) {
 			return done, errno
 		}
 		if tries == pendingTries {
-			if _, err := routeTo(pkts[done].To, c.via); err != nil || errno == unix.EMSGSIZE {
+			if _, err := routeTo(o.out.dests[done], o.via); err != nil || errno == unix.EMSGSIZE {
 				return done, errno
 			}
 		}

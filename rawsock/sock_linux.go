@@ -13,15 +13,12 @@ import (
 
 // sock is the Linux part of a Conn.
 type sock struct {
-	fd      int
+	outlet
 	closed  atomic.Bool
 	dropped atomic.Uint32
 	counted time.Time // when readDrops last asked
-	stamps  bool      // transmit timestamps are asked for
 	buffer  int       // receive buffer, bytes
-	via     Config    // for questions about routes
-	out     sender
-	in, err receiver // data and error queue
+	in, err receiver  // data and error queue
 }
 
 func open(cfg Config) (*Conn, error) {
@@ -39,7 +36,7 @@ func open(cfg Config) (*Conn, error) {
 		if err != nil {
 			return nil, opError("socket", err)
 		}
-		c := &Conn{family: cfg.Family, kind: k, id: cfg.ID, ids: cfg.IDs, sock: sock{fd: fd}}
+		c := &Conn{family: cfg.Family, kind: k, id: cfg.ID, ids: cfg.IDs, sock: sock{outlet: outlet{fd: fd}}}
 		if err := c.configure(&cfg); err != nil {
 			unix.Close(fd)
 			return nil, err

@@ -22,9 +22,11 @@ func stampFlags(tx bool) int {
 	return f
 }
 
-func (c *Conn) stamp(flags int) error {
+func (o *outlet) stamp(flags int) error { return stampOn(o.fd, flags) }
+
+func stampOn(fd, flags int) error {
 	return opError("setsockopt SO_TIMESTAMPING",
-		unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, flags))
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, flags))
 }
 
 // counting says which packets the kernel's numbers mean. After a failed send
@@ -57,10 +59,10 @@ func (s *sender) keyOf(id uint32, left int64) uint32 {
 
 // restartStamps sets the kernel's OPT_ID counter back to 0: it restarts when
 // OPT_ID is switched on anew. The keys of packets not sent yet stay in place.
-func (c *Conn) restartStamps() {
-	_ = c.stamp(stampFlags(true) &^ unix.SOF_TIMESTAMPING_OPT_ID)
-	_ = c.stamp(stampFlags(true))
-	if s := &c.out; s.next > 0 {
+func (o *outlet) restartStamps() {
+	_ = o.stamp(stampFlags(true) &^ unix.SOF_TIMESTAMPING_OPT_ID)
+	_ = o.stamp(stampFlags(true))
+	if s := &o.out; s.next > 0 {
 		old := s.count.Load().first
 		s.count.Store(&counting{first: old + s.next, before: old, since: time.Now().UnixNano()})
 		s.next = 0
