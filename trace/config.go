@@ -29,7 +29,7 @@ type Config struct {
 	Size  int // of the probes as IP packets, bytes; 0 means 60 for IPv4 and 80 for IPv6
 
 	First, Max uint8         // TTLs to try; 0 means 1 and 30
-	Count      int           // probes per hop; 0 means 3
+	Count      int           // probes per hop; 0 means 3, with Monitor endless
 	Interval   time.Duration // between rounds beyond the third, and those of Monitor; 0 means 100 ms, with Monitor 1 s
 	Timeout    time.Duration // how long an answer is waited for; 0 decides by what the path is like
 	Rate       float64       // packets per second for the whole run; 0 means 5000

@@ -1,0 +1,332 @@
+package trace
+
+import (
+	"math"
+	"time"
+
+	"netprobe/probe"
+)
+
+// How long a look at a path lasts that is not told how long to wait.
+const (
+	// patience is what a look spends on hops that never answer, shared by all of
+	// them: one hop missing on a path that is known otherwise is worth the wait
+	// for a router that answers after a second, a network that hides its inside
+	// is not.
+	patience = 1350 * time.Millisecond
+	// fairWait is the least a silent hop is given, and fairTrips how many times
+	// the longest round trip of the path.
+	fairWait  = 300 * time.Millisecond
+	fairTrips = 3
+	// restWait is the least that the other probes to a hop are given once one was
+	// answered: nothing says that they must come in time too.
+	restWait = 100 * time.Millisecond
+	// quietWait is how long all must have been silent before a path that does not
+	// reach its target is given up.
+	quietWait = time.Second
+	// longest bounds all of them: three trips over a satellite chain.
+	longest = 5 * time.Second
+)
+
+const (
+	// quick is how many probes a hop gets back to back; further ones come an
+	// interval apart. Routers commonly answer six at once.
+	quick = 3
+	// window is how far beyond the farthest answer TTLs are tried.
+	window = 30
+	// gapLength is how many silent hops at the end of a path make a gap.
+	gapLength = 5
+	// doubt is the chance left that the target, not a silent hop, is at the TTL
+	// before its nearest answer.
+	doubt = 0.0005
+	// maxAgain bounds the extra probes to one silent hop.
+	maxAgain = 10
+)
+
+// look is the first phase: it finds out who answers at which distance. All TTLs
+// are probed at once, each hop's first probes back to back: so the target is
+// asked in full before what overshoots it uses up what it answers in a second.
+type look struct {
+	first, max uint8
+	count      int           // probes per hop
+	interval   time.Duration // between those beyond quick
+	timeout    time.Duration // 0 decides by what the path is like
+
+	begun   bool
+	begin   time.Duration // when the first probe was asked for
+	hops    []lookHop     // by TTL
+	near    int           // distance of the target, or of who says that the path ends; 0 if unknown
+	reached bool          // it is the target's
+	far     int           // highest TTL that a router answered
+	trip    time.Duration // longest round trip seen, of answers that came in the usual time
+	news    time.Duration // when something was last sent for the first time, or answered
+	sent    int           // probes that left
+	failed  int           // that could not
+}
+
+// lookHop is what a look knows about one TTL.
+type lookHop struct {
+	asked   int // probes ordered
+	again   int // of them those beyond count
+	left    int // of them those that left
+	open    int // still without an answer
+	answers int
+	since   time.Duration // when the last of the first count probes left
+	last    time.Duration // when the last probe left
+	start   time.Duration // when the first one left
+	trip    time.Duration // longest round trip
+}
+
+func newLook(cfg *Config) *look {
+	l := &look{
+		first: cfg.First, max: cfg.Max, count: cfg.Count, interval: cfg.Interval, timeout: cfg.Timeout,
+		hops: make([]lookHop, int(cfg.Max)+1),
+	}
+	if cfg.Monitor {
+		l.count = 1
+	}
+	return l
+}
+
+// limit is the highest TTL worth a probe.
+func (l *look) limit() int {
+	if l.near > 0 {
+		return l.near
+	}
+	return min(int(l.max), max(l.far, int(l.first)-1)+window)
+}
+
+func (l *look) next(now time.Duration) (o order, wake time.Duration, ok bool) {
+	if !l.begun {
+		l.begun, l.begin = true, now
+	}
+	if l.helpless() {
+		return order{}, probe.Never, false
+	}
+	wake = probe.Never
+	for ttl := int(l.first); ttl <= l.limit(); ttl++ {
+		due, want := l.due(ttl)
+		if want && due <= now {
+			return l.ask(ttl), 0, true
+		}
+		if want {
+			wake = min(wake, due)
+		}
+	}
+	return order{}, min(wake, l.end(now)), false
+}
+
+// ask orders one more probe to the hop at ttl.
+func (l *look) ask(ttl int) order {
+	h := &l.hops[ttl]
+	if h.asked >= l.count {
+		h.again++
+	}
+	h.asked++
+	return order{ttl: uint8(ttl), tag: h.asked - 1}
+}
+
+// due returns when the next probe to ttl is due, if it is to get one.
+func (l *look) due(ttl int) (at time.Duration, want bool) {
+	h := &l.hops[ttl]
+	switch {
+	case h.asked < min(l.count, quick):
+		return 0, true
+	case h.asked < l.count:
+		return h.start + time.Duration(h.asked-quick+1)*l.interval, true
+	}
+	return l.dueAgain(ttl)
+}
+
+// dueAgain returns when a hop that did not answer is asked once more: twice
+// where a later hop has answered, and before the target until it is clear
+// enough that it is not the target itself whose answers were lost.
+func (l *look) dueAgain(ttl int) (at time.Duration, want bool) {
+	h := &l.hops[ttl]
+	if h.answers > 0 || h.asked == 0 || h.again >= maxAgain || l.near == 0 && ttl >= l.far || l.near > 0 && ttl >= l.near {
+		return 0, false
+	}
+	if l.reached && ttl == l.near-1 && l.ambiguous(ttl) {
+		return h.last + max(l.trip/2, 10*time.Millisecond), true
+	}
+	if h.again < 2 {
+		return h.last + l.fair(ttl)/3, true
+	}
+	return 0, false
+}
+
+// ambiguous reports whether the target may be at ttl, one nearer than it has
+// answered from so far: it answers only so many of the probes that reach it.
+func (l *look) ambiguous(ttl int) bool {
+	got, asked := 0, 0
+	for t := l.near; t < len(l.hops); t++ {
+		got += l.hops[t].answers
+		asked += l.hops[t].answers + l.hops[t].open
+	}
+	lost := 1 - (float64(got)+0.5)/(float64(asked)+1)
+	return math.Pow(lost, float64(l.hops[ttl].left)) > doubt
+}
+
+// fair is how long an answer of the hop at ttl is waited for.
+func (l *look) fair(ttl int) time.Duration {
+	if l.timeout > 0 {
+		return l.timeout
+	}
+	if h := &l.hops[ttl]; h.answers > 0 {
+		return min(max(fairTrips*h.trip, l.trip+restWait/2, restWait), longest)
+	}
+	silent := 0
+	for t := int(l.first); t < l.near; t++ {
+		if h := &l.hops[t]; h.answers == 0 {
+			silent++
+		}
+	}
+	return min(max(fairTrips*l.trip, fairWait, patience/time.Duration(max(silent, 1))), longest)
+}
+
+// end returns when the look is over if nothing more is told.
+func (l *look) end(now time.Duration) time.Duration {
+	if l.near == 0 {
+		return l.quietEnd()
+	}
+	end := l.begin
+	for ttl := int(l.first); ttl <= l.near; ttl++ {
+		h := &l.hops[ttl]
+		if h.asked == 0 || h.asked < l.count {
+			return probe.Never // not before it was asked
+		}
+		if h.open == 0 {
+			continue
+		}
+		if ttl == l.near && l.settled() {
+			continue
+		}
+		end = max(end, h.since+l.fair(ttl))
+		if h.again > 0 {
+			// What was asked last must have had time to come back.
+			end = max(end, h.last+l.trip+l.trip/2+20*time.Millisecond)
+		}
+	}
+	return end
+}
+
+// settled reports whether the target has answered as often as it was asked,
+// counting the answers to probes that overshot it.
+func (l *look) settled() bool {
+	answers := 0
+	for t := l.near; t < len(l.hops); t++ {
+		answers += l.hops[t].answers
+	}
+	return answers >= l.count && l.count <= quick
+}
+
+// quietEnd is when a path whose end is not known is given up.
+func (l *look) quietEnd() time.Duration {
+	for ttl := int(l.first); ttl <= l.limit(); ttl++ {
+		if l.hops[ttl].asked < l.count {
+			return probe.Never
+		}
+	}
+	if l.timeout > 0 {
+		return l.news + l.timeout
+	}
+	return l.news + min(max(quietWait, fairTrips*l.trip), longest)
+}
+
+// helpless reports whether this host cannot send at all.
+func (l *look) helpless() bool { return l.sent == 0 && l.failed >= quick }
+
+func (l *look) done(now time.Duration) bool {
+	if !l.begun {
+		return false
+	}
+	if l.helpless() {
+		return true
+	}
+	for ttl := int(l.first); ttl <= l.limit(); ttl++ {
+		if _, want := l.due(ttl); want {
+			if h := &l.hops[ttl]; h.asked < l.count || l.reached && ttl == l.near-1 {
+				return false
+			}
+		}
+	}
+	return l.end(now) <= now
+}
+
+func (l *look) tell(now time.Duration, a *attempt) {
+	ttl := int(a.ttl)
+	h := &l.hops[ttl]
+	switch a.state {
+	case inFlight:
+		l.left(h, a)
+	case failed:
+		l.failed++
+	case answered:
+		h.open--
+		h.answers++
+		l.news = now
+		h.trip = max(h.trip, a.rtt())
+		l.trip = max(l.trip, a.rtt())
+		l.place(a)
+	}
+}
+
+func (l *look) left(h *lookHop, a *attempt) {
+	l.sent++
+	h.open++
+	h.left++
+	if h.left == 1 {
+		h.start = a.sent
+	}
+	h.last = a.sent
+	if a.tag < l.count {
+		h.since = a.sent
+		l.news = max(l.news, a.sent)
+	}
+}
+
+// place takes in how far an answer shows the path to go.
+func (l *look) place(a *attempt) {
+	ttl := int(a.ttl)
+	switch {
+	case a.fromTarget():
+		if l.near == 0 || !l.reached || ttl < l.near {
+			l.near, l.reached = ttl, true
+		}
+	case a.fromHop():
+		l.far = max(l.far, ttl)
+	case a.res.Status == probe.Unreachable && a.res.MTU == 0:
+		if l.near == 0 || !l.reached && ttl < l.near {
+			l.near = ttl
+		}
+	}
+}
+
+// stop says how the look ended.
+func (l *look) stop() probe.Stop {
+	switch {
+	case l.helpless():
+		return probe.StopFailed
+	case l.reached:
+		return probe.StopReached
+	case l.near > 0:
+		return probe.StopUnreachable
+	case int(l.max)-l.far >= gapLength || l.far == 0:
+		return probe.StopGap
+	}
+	return probe.StopMaxTTL
+}
+
+// last is the highest TTL the path has a row for.
+func (l *look) last() int {
+	if l.near > 0 {
+		return l.near
+	}
+	last := 0
+	for ttl := range l.hops {
+		if l.hops[ttl].left > 0 {
+			last = ttl
+		}
+	}
+	return last
+}

@@ -1,0 +1,234 @@
+package trace
+
+import (
+	"encoding/hex"
+	"hash/fnv"
+	"net/netip"
+	"time"
+
+	"netprobe/probe"
+)
+
+// track is the trace of one target.
+type track struct {
+	t       *probe.Target
+	lane    *lane
+	src     netip.Addr
+	started time.Duration
+	begun   bool
+	over    bool
+	turn    time.Duration // when it is due in a round of all tracks
+	seq     uint64        // of the last probe
+	flights []*flight     // all so far, in order of sending; not those of a monitor
+	failure probe.Result  // the last one
+
+	phase phase // the present one
+	look  *look
+}
+
+func newTrack(t *probe.Target, l *lane) *track { return &track{t: t, lane: l} }
+
+func (tr *track) addr() netip.Addr { return tr.t.Addr.Addr() }
+
+// add registers f as a probe of the present phase.
+func (tr *track) add(f *flight) {
+	f.phase = tr.phase
+	if _, endless := tr.phase.(*monitor); !endless {
+		tr.flights = append(tr.flights, f)
+	}
+}
+
+// phaseOf returns the phase that ordered f.
+func (tr *track) phaseOf(f *flight) phase { return f.phase }
+
+// nextPhase lets the phase after the present one begin, and reports whether
+// there is one; else the trace is over.
+func (e *Engine) nextPhase(tr *track, now time.Duration) bool {
+	k := tr.known(e)
+	stop := tr.look.stop()
+	useless := stop == probe.StopFailed || k.last < k.first
+	for {
+		next := e.after(tr, k)
+		if next == nil || useless {
+			e.conclude(tr, stop)
+			return false
+		}
+		tr.phase = next
+		if !next.done(now) {
+			return true
+		}
+	}
+}
+
+// after makes the phase that follows the present one; nil if none does.
+func (e *Engine) after(tr *track, k known) phase {
+	if _, monitored := tr.phase.(*monitor); monitored {
+		return nil
+	}
+	switch {
+	case e.cfg.Monitor:
+		return newMonitor(&e.cfg, tr.look)
+	}
+	return nil
+}
+
+// known is what the phases so far have found out.
+func (tr *track) known(e *Engine) known {
+	k := known{
+		first: e.cfg.First, last: uint8(tr.look.near), max: e.cfg.Max, reached: tr.look.reached,
+		size: e.size(tr), confidence: e.cfg.Confidence,
+	}
+	if k.last == 0 {
+		k.last = uint8(tr.look.far)
+	}
+	for _, f := range tr.flights {
+		k.attempts = append(k.attempts, f.attempt)
+	}
+	return k
+}
+
+// conclude ends the trace: every probe gets its outcome, then the path is told.
+func (e *Engine) conclude(tr *track, stop probe.Stop) {
+	now := e.now()
+	e.settleAll(tr, stop, now)
+	if tr.begun {
+		e.active--
+	}
+	tr.over = true
+	e.sched.Set(tr.t.ID, probe.Never)
+	e.emit(e.conclusion(tr, stop, now))
+	tr.flights = nil
+}
+
+// settleAll decides the probes that are still open. Where the run was cut short,
+// nobody knows about those that had no fair time yet.
+func (e *Engine) settleAll(tr *track, stop probe.Stop, now time.Duration) {
+	short := stop == probe.StopCanceled || stop == probe.StopDeadline
+	for _, f := range tr.open() {
+		f.res = probe.Result{Status: probe.Lost, Reason: probe.NoResponse}
+		if short && f.state == inFlight && now-f.sent < tr.patience(f) {
+			f.res.Status, f.res.Reason = probe.Pending, probe.Canceled
+		}
+		e.finish(f)
+	}
+}
+
+// patience is how long f is given if the run ends.
+func (tr *track) patience(f *flight) time.Duration {
+	if f.wait > 0 {
+		return f.wait
+	}
+	return tr.look.fair(int(f.ttl))
+}
+
+// open returns the probes without an outcome, in order of sending.
+func (tr *track) open() (list []*flight) {
+	flights := tr.flights
+	if m, ok := tr.phase.(*monitor); ok {
+		_ = m
+		for _, f := range tr.lane.flights {
+			if f != nil && f.track == tr {
+				flights = append(flights, f)
+			}
+		}
+		sortedBySeq(flights)
+	}
+	for _, f := range flights {
+		if !f.told && (len(list) == 0 || list[len(list)-1] != f) {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// conclusion is the Result that tells the path.
+func (e *Engine) conclusion(tr *track, stop probe.Stop, now time.Duration) probe.Result {
+	p := e.path(tr, stop)
+	p.Elapsed = now - tr.started
+	r := probe.Result{Target: tr.t, Status: probe.Lost, Reason: probe.NoResponse, Detail: p}
+	switch stop {
+	case probe.StopFailed:
+		r.Status, r.Reason, r.Err = probe.Failed, tr.failure.Reason, tr.failure.Err
+	case probe.StopCanceled, probe.StopDeadline:
+		r.Status, r.Reason = probe.Pending, probe.Canceled
+	}
+	for _, f := range tr.flights {
+		ours := f.fromTarget() || stop == probe.StopUnreachable && f.state == answered && f.res.Status == probe.Unreachable
+		if !ours {
+			continue
+		}
+		r.Reason, r.From, r.RTT, r.Clock = f.res.Reason, f.res.From, f.res.RTT, f.res.Clock
+		r.TTL, r.Type, r.Code, r.Sent = f.res.TTL, f.res.Type, f.res.Code, f.res.Sent
+		r.Status = probe.Unreachable
+		if f.fromTarget() {
+			r.Status = probe.Reply
+		}
+		break
+	}
+	return r
+}
+
+// path puts together what the phases found out.
+func (e *Engine) path(tr *track, stop probe.Stop) *probe.Path {
+	p := &probe.Path{
+		Target: tr.t, Proto: e.cfg.Proto.String(), Source: tr.src, Port: e.cfg.Port, Flow: e.flow,
+		Stop: stop, First: e.cfg.First, Started: e.start.Add(tr.started),
+	}
+	if tr.look == nil {
+		return p
+	}
+	last := tr.look.last()
+	for ttl := int(e.cfg.First); ttl <= last; ttl++ {
+		p.Hops = append(p.Hops, probe.PathHop{TTL: uint8(ttl), Target: tr.look.reached && ttl == last})
+	}
+	if _, endless := tr.phase.(*monitor); !endless {
+		tr.fill(p.Hops)
+	}
+	p.ID = pathID(p.Hops)
+	return p
+}
+
+// fill gives each hop its probes: those of the look and of other flows; not
+// those that asked at another pace or size.
+func (tr *track) fill(hops []probe.PathHop) {
+	if len(hops) == 0 {
+		return
+	}
+	end := &hops[len(hops)-1]
+	for _, f := range tr.flights {
+		if f.phase == phase(tr.look) {
+			if i := int(f.ttl) - int(hops[0].TTL); i >= 0 && i < len(hops) {
+				hops[i].Probes = append(hops[i].Probes, tr.standIn(f, end).res)
+			}
+		}
+	}
+}
+
+// standIn returns f, or where f asked the target in vain, the first probe of
+// the same round that overshot and was answered: the target was asked several
+// times at once, and did answer.
+func (tr *track) standIn(f *flight, end *probe.PathHop) *flight {
+	if !end.Target || f.ttl != end.TTL || f.state == answered || f.phase != phase(tr.look) {
+		return f
+	}
+	for _, g := range tr.flights {
+		if g.phase == f.phase && g.ttl > f.ttl && g.tag == f.tag && g.fromTarget() {
+			return g
+		}
+	}
+	return f
+}
+
+// pathID is a digest of who answered where on the constant flow. Silent hops
+// count as such.
+func pathID(hops []probe.PathHop) string {
+	h := fnv.New64a()
+	for i := range hops {
+		var b [16]byte
+		if addrs := hops[i].Addrs(); len(addrs) > 0 {
+			b = addrs[0].As16()
+		}
+		h.Write(b[:])
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
