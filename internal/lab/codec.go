@@ -30,6 +30,7 @@ type codec struct {
 	icmp6 layers.ICMPv6
 	echo6 layers.ICMPv6Echo
 	frag  layers.IPv6Fragment
+	tcp   layers.TCP
 	buf   gopacket.SerializeBuffer
 	out   layers.IPv4 // what is built, apart from what was parsed
 	out6  layers.IPv6
@@ -235,10 +236,82 @@ func (c *codec) icmpv6(h header, code Code, rest ...gopacket.SerializableLayer) 
 	return c.build(h, protoICMPv6, append([]gopacket.SerializableLayer{&c.icmp6}, rest...)...)
 }
 
+// network is an IP header to build.
+type network interface {
+	gopacket.SerializableLayer
+	gopacket.NetworkLayer
+}
+
+// summed is a layer whose checksum covers the IP addresses.
+type summed interface {
+	SetNetworkLayerForChecksum(gopacket.NetworkLayer) error
+}
+
+// datagram builds a UDP datagram.
+func (c *codec) datagram(h header, from, to uint16, payload []byte) []byte {
+	udp := &layers.UDP{SrcPort: layers.UDPPort(from), DstPort: layers.UDPPort(to)}
+	return c.build(h, protoUDP, udp, gopacket.Payload(payload))
+}
+
+// handshake answers p, a TCP segment with SYN, by SYN and ACK (RFC 9293
+// section 3.5).
+func (c *codec) handshake(h header, p *Packet) []byte {
+	// The initial sequence number is the sender's own choice: one that tells
+	// the connection, and is never the one it answers.
+	isn := ^c.tcp.Seq ^ uint32(p.ID)<<16
+	return c.build(h, protoTCP, &layers.TCP{
+		SrcPort: c.tcp.DstPort, DstPort: c.tcp.SrcPort, Seq: isn, Ack: c.tcp.Seq + 1,
+		SYN: true, ACK: true, Window: 65535,
+		Options: []layers.TCPOption{{OptionType: layers.TCPOptionKindMSS, OptionLength: 4, OptionData: []byte{1460 >> 8, 1460 & 0xff}}},
+	})
+}
+
+// refusal answers p, a TCP segment to a port that is closed, by an RST; nil if
+// that is none to answer (RFC 9293 section 3.5.2).
+func (c *codec) refusal(h header, p *Packet) []byte {
+	if !c.segment(p) || c.tcp.RST {
+		return nil
+	}
+	rst := &layers.TCP{SrcPort: c.tcp.DstPort, DstPort: c.tcp.SrcPort, RST: true}
+	if c.tcp.ACK {
+		rst.Seq = c.tcp.Ack
+		return c.build(h, protoTCP, rst)
+	}
+	length := uint32(len(c.tcp.Payload))
+	for _, flag := range [...]bool{c.tcp.SYN, c.tcp.FIN} {
+		if flag {
+			length++
+		}
+	}
+	rst.ACK, rst.Ack = true, c.tcp.Seq+length
+	return c.build(h, protoTCP, rst)
+}
+
+// segment takes the TCP header of p apart, into c.tcp. It reports whether it
+// is whole.
+func (c *codec) segment(p *Packet) bool {
+	return p.Kind == TCP && c.tcp.DecodeFromBytes(p.Raw[p.l4:], gopacket.NilDecodeFeedback) == nil
+}
+
+// more returns what tells p from others between the same ports: the sequence
+// number of TCP, the checksum of UDP; 0 if there is none.
+func more(p *Packet) uint32 {
+	if p.l4 == 0 || len(p.Raw) < p.l4+8 {
+		return 0
+	}
+	switch b := p.Raw[p.l4:]; p.proto {
+	case protoTCP:
+		return binary.BigEndian.Uint32(b[4:])
+	case protoUDP:
+		return uint32(binary.BigEndian.Uint16(b[6:]))
+	}
+	return 0
+}
+
 // build puts an IP header before what. The result is valid until the next call.
 func (c *codec) build(h header, proto uint8, what ...gopacket.SerializableLayer) []byte {
 	src, dst := net.IP(h.src.AsSlice()), net.IP(h.dst.AsSlice())
-	var ip gopacket.SerializableLayer
+	var ip network
 	if h.src.Is4() {
 		c.out = layers.IPv4{
 			Version: 4, TTL: h.ttl, TOS: h.tos, Protocol: layers.IPProtocol(proto), SrcIP: src, DstIP: dst,
@@ -248,11 +321,11 @@ func (c *codec) build(h header, proto uint8, what ...gopacket.SerializableLayer)
 		c.out6 = layers.IPv6{
 			Version: 6, HopLimit: h.ttl, TrafficClass: h.tos, NextHeader: layers.IPProtocol(proto), SrcIP: src, DstIP: dst,
 		}
-		if icmp, ok := what[0].(*layers.ICMPv6); ok {
-			// It fails for a layer that is not IP only.
-			_ = icmp.SetNetworkLayerForChecksum(&c.out6)
-		}
 		ip = &c.out6
+	}
+	if t, ok := what[0].(summed); ok {
+		// It fails for a layer that is not IP only.
+		_ = t.SetNetworkLayerForChecksum(ip)
 	}
 	opts := gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}
 	all := append([]gopacket.SerializableLayer{ip}, what...)
@@ -279,6 +352,16 @@ func setTTL(raw []byte, ttl uint8) {
 		return
 	}
 	raw[8] = ttl
+	sumHeader4(raw)
+}
+
+// setTOS writes the TOS or traffic class octet and mends the IPv4 header checksum.
+func setTOS(raw []byte, tos uint8) {
+	if raw[0]>>4 == 6 {
+		raw[0], raw[1] = 6<<4|tos>>4, tos<<4|raw[1]&0x0f
+		return
+	}
+	raw[1] = tos
 	sumHeader4(raw)
 }
 

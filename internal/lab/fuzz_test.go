@@ -21,8 +21,8 @@ func FuzzSend(f *testing.F) {
 			f.Fatal(err)
 		}
 		q := Quote{Options: []byte{1}, Extensions: []Extension{HopByHop, Routing, Fragment, DestOptions}}
-		f.Add(bytes.Clone(c.errorPacket(me, 64, TimeExceeded, q, p)))
-		f.Add(q.quoted(p))
+		f.Add(bytes.Clone(c.errorPacket(me, 64, TimeExceeded, q, p, nil)))
+		f.Add(q.quoted(p, 548))
 	}
 	hops := path(2)
 	for i := range hops {

@@ -1,24 +1,31 @@
 package lab
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // visit is p at its host.
 func (s *sim) visit(p *Packet) {
 	h := p.host
+	p.node = p.Dst
+	if h.Drop.drops(p) {
+		s.settle(p, Dropped)
+		return
+	}
 	if h.Kernel && s.kernel != nil {
-		s.asked[askedKey{p.Dst, p.ID, p.Seq}] = asked{p.N, p.probe, p.flags &^ Fragmented}
-		s.decide(p, Delivered)
-		s.kernel(p.Raw)
-		s.release(p)
+		s.ask(p)
 		return
 	}
 	if p.flags.Has(Corrupted) {
 		s.settle(p, Damaged)
 		return
 	}
-	e := h.Error
-	if e == (ICMPError{}) && p.Kind == UDP {
-		e = PortUnreachable
+	e := h.errorFor(p)
+	if p.Kind == TCP && e == (ICMPError{}) && !h.Silent {
+		s.answerSegment(p)
+		s.release(p)
+		return
 	}
 	refuses := e != (ICMPError{}) && !h.Silent
 	if refuses {
@@ -33,36 +40,121 @@ func (s *sim) visit(p *Packet) {
 	case h.Silent:
 	case p.Kind == EchoRequest && h.Reflect:
 		s.reflect(p)
-	case p.Kind == EchoRequest:
+	case p.Kind == EchoRequest, p.Kind == UDP:
 		s.reply(p)
 	}
 	s.forge(p, false)
 	s.release(p)
 }
 
+// errorFor returns the ICMP error that p gets for an answer; none if it gets another.
+func (h *host) errorFor(p *Packet) ICMPError {
+	if h.Error == (ICMPError{}) && p.Kind == UDP && !slices.Contains(h.UDP, p.Seq) {
+		return PortUnreachable
+	}
+	return h.Error
+}
+
+// ask hands p to the kernel that plays its host.
+func (s *sim) ask(p *Packet) {
+	q := asked{p.N, p.probe, p.flags &^ Fragmented, p.route}
+	key := askedKey{target: p.Dst, proto: p.proto, id: p.ID, seq: p.Seq}
+	s.asked[key] = q // of what tells no more
+	if key.more = more(p); key.more != 0 {
+		s.asked[key] = q
+	}
+	s.decide(p, Delivered)
+	s.kernel(p.Raw)
+	s.release(p)
+}
+
+// askedBy returns what a, from a kernel, inherits from the request it answers.
+func (s *sim) askedBy(a *Packet) asked {
+	key := askedKey{target: a.Src, proto: a.proto, id: a.ID, seq: a.Seq}
+	switch a.Kind {
+	case Error:
+		p := Packet{Raw: a.payload()}
+		// Quotes are cut short: what of the transport is there has been read.
+		_, _ = s.codec.parse(&p)
+		if !p.Dst.IsValid() {
+			return asked{}
+		}
+		a.ID, a.Seq = p.ID, p.Seq
+		key = askedKey{p.Dst, p.proto, p.ID, p.Seq, more(&p)}
+	case TCP:
+		key.id, key.seq = a.Seq, a.ID
+		if s.codec.segment(a) {
+			key.more = s.codec.tcp.Ack - 1
+		}
+	case UDP:
+		key.id, key.seq = a.Seq, a.ID
+	}
+	if q, ok := s.asked[key]; ok {
+		return q
+	}
+	key.more = 0
+	return s.asked[key]
+}
+
 // answer sends raw from the host of p after wait.
 func (s *sim) answer(p *Packet, raw []byte, wait time.Duration, allowed bool) {
-	s.originate(p, raw, s.atHost()+1, wait, allowed, p.host)
+	s.originate(p, raw, p.route.atHost(), wait, allowed, p.host)
 }
 
 // payload returns what follows the echo header of p.
 func (p *Packet) payload() []byte { return p.Raw[min(len(p.Raw), p.l4+8):] }
 
-// reply answers an echo request. Like Linux it keeps the TOS octet.
-func (s *sim) reply(p *Packet) {
-	h := p.host
+// header returns that of the answer to p. Like Linux it keeps the TOS octet.
+func (h *host) header(p *Packet) header {
 	hdr := header{src: p.Dst, dst: p.Src, ttl: orDefault(h.TTL, 64), tos: tos(p.Raw)}
 	if a, ok := addressFor(h.From, p.Dst); ok {
 		hdr.src = a
 		p.flags |= Misaddress
 	}
+	return hdr
+}
+
+// reply answers an echo request or a datagram by its like.
+func (s *sim) reply(p *Packet) {
+	h := p.host
+	hdr := h.header(p)
 	payload := p.payload()
 	if h.Payload != nil {
 		payload = h.Payload(payload)
 		p.flags |= Altered
 	}
-	s.answer(p, s.codec.echo(hdr, EchoReply, p.ID, p.Seq, payload), h.Delay, true)
+	var raw []byte
+	if p.Kind == UDP {
+		raw = s.codec.datagram(hdr, p.Seq, p.ID, payload)
+	} else {
+		raw = s.codec.echo(hdr, EchoReply, p.ID, p.Seq, payload)
+	}
+	s.answer(p, raw, h.Delay, true)
 	p.flags &^= Misaddress | Altered
+}
+
+// answerSegment answers a TCP segment: a SYN to an open port by a handshake that
+// leads nowhere, what ends a connection and what comes to a closed port by an RST.
+func (s *sim) answerSegment(p *Packet) {
+	h, tcp := p.host, &s.codec.tcp
+	hdr := h.header(p)
+	open := s.codec.segment(p) && slices.Contains(h.TCP, p.Seq)
+	var raw []byte
+	fate := Delivered
+	switch {
+	case open && tcp.SYN && !tcp.ACK && !tcp.RST:
+		raw = s.codec.handshake(hdr, p)
+	case open && !tcp.FIN:
+	default:
+		if raw = s.codec.refusal(hdr, p); raw != nil && !open {
+			fate = Refused
+		}
+	}
+	s.decide(p, fate)
+	if raw != nil {
+		s.answer(p, raw, h.Delay, true)
+	}
+	p.flags &^= Misaddress
 }
 
 // reflect sends an echo request back to where it came from.
@@ -83,7 +175,7 @@ func (s *sim) hostError(p *Packet, e ICMPError) {
 	if a, ok := addressFor(h.From, p.Dst); ok {
 		src = a
 	}
-	raw := s.codec.errorPacket(src, orDefault(h.TTL, 64), e, h.Quote, p)
+	raw := s.codec.errorPacket(src, orDefault(h.TTL, 64), e, h.Quote, p, nil)
 	s.answer(p, raw, h.Delay, h.tokens.take(s.clock))
 }
 
@@ -105,7 +197,7 @@ func (s *sim) forge(p *Packet, before bool) {
 		raw := []byte(nil)
 		switch {
 		case f.Error != (ICMPError{}):
-			raw = s.codec.errorPacket(hdr.src, hdr.ttl, f.Error, h.Quote, p)
+			raw = s.codec.errorPacket(hdr.src, hdr.ttl, f.Error, h.Quote, p, nil)
 		default:
 			kind, change := EchoReply, f.Payload
 			if f.Request {
@@ -150,8 +242,11 @@ func (s *sim) enterBack(raw []byte) {
 		s.release(a)
 		return
 	}
-	a.Dir, a.Target, a.host, a.pos = Back, a.Src, h, s.atHost()+1
-	q := s.asked[askedKey{a.Src, a.ID, a.Seq}]
+	q := s.askedBy(a)
+	if q.route == nil {
+		q.route = s.routeOf(a) // nobody asked
+	}
+	a.Dir, a.Target, a.host, a.route, a.pos = Back, a.Src, h, q.route, q.route.atHost()
 	a.N, a.probe = q.n, q.probe
 	a.flags |= q.flags
 	s.launch(a, h.Delay, true)

@@ -81,17 +81,25 @@ func tunNamespace(mtu int, undo *cleanup) (*Namespace, *tun, error) {
 		return nil, nil, err
 	}
 	undo.add(d.close)
-	// No link-local address: it would stand in for one that a test removes.
-	if err := sys.sysctl("net.ipv6.conf."+deviceName+".addr_gen_mode", "1"); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := sys.readyTUN(mtu); err != nil {
 		return nil, nil, err
 	}
-	err = sys.onDevice(func(dev netlink.Link) error {
-		return errors.Join(sys.nl.LinkSetTxQLen(dev, tunQueue), sys.nl.LinkSetMTU(dev, mtu))
+	return &Namespace{sys: sys}, d, nil
+}
+
+// readyTUN sets what a TUN device needs before it goes up.
+func (n *linuxNamespace) readyTUN(mtu int) error {
+	// No link-local address: it would stand in for one that a test removes.
+	if err := n.sysctl("net.ipv6.conf."+deviceName+".addr_gen_mode", "1"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	err := n.onDevice(func(dev netlink.Link) error {
+		return errors.Join(n.nl.LinkSetTxQLen(dev, tunQueue), n.nl.LinkSetMTU(dev, mtu))
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("lab: configure TUN device: %w", err)
+		return fmt.Errorf("lab: configure TUN device: %w", err)
 	}
-	return &Namespace{sys: sys}, d, nil
+	return nil
 }
 
 // minMTU6 is the smallest MTU with IPv6 (RFC 8200 section 5): below it Linux

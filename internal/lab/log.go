@@ -18,12 +18,12 @@ const (
 	Underway  Fate = iota // not decided yet
 	Delivered             // reached its host, or the prober
 	Lost                  // on a link with Loss
-	Dropped               // by a Hook
+	Dropped               // by a Hook or a Filter
 	Oversized             // exceeded an MTU
 	Expired               // its TTL ended at a hop
-	Refused               // a hop or host answered with its Error
+	Refused               // a hop or host answered with its Error, or an RST
 	Damaged               // reached its host, which dropped it for its checksum
-	NoHost                // nobody has that address
+	NoHost                // nobody has that address, or that port of a translator
 	Limited               // never sent: the sender's RateLimit
 	Overflow              // the prober's receive queue was full, or its device down
 )
@@ -78,6 +78,15 @@ type Entry struct {
 	ICMP     Code   // valid if Kind is an ICMP one
 	Size     int    // bytes of the IP packet
 	Probe    uint64 // serial number, from 1, of the prober's packet that this is or answers
+	TTL      uint8  // as it was sent
+
+	// Hop is the distance from the prober, in hops, of the node where the way
+	// ended (Out) or began (Back), or to which the packet was under way when it
+	// was lost: the TTL it takes to get there. At, of an Out packet, is the address
+	// of that node; invalid if the packet was lost on a link, is still under way,
+	// or the node has none.
+	Hop int
+	At  netip.Addr
 
 	order uint64 // of arrival at the prober: several packets may share an instant
 }
@@ -91,7 +100,8 @@ func (e Entry) String() string {
 type Log struct {
 	mu      sync.Mutex
 	limit   int
-	entries []Entry
+	chunks  [][]Entry // all but the last one full, so that nothing is ever moved
+	size    int
 	totals  Totals
 	probes  uint64 // serial number of the prober's last packet
 	arrived uint64 // packets that reached the prober
@@ -100,16 +110,20 @@ type Log struct {
 // Totals are what the Log counts without an Entry each.
 type Totals struct {
 	Unlogged uint64 // packets beyond Topology.LogLimit
+	Queries  uint64 // DNS queries that the resolvers answered
 	Ignored  uint64 // packets that are not probes: multicast, malformed, neighbour discovery
 	Storm    uint64 // packets of a Storm
 	Overflow uint64 // packets the prober's receive queue had no room for, of a Storm too
 }
 
+// chunkSize is how many entries are allocated at a time.
+const chunkSize = 1 << 10
+
 // Entries returns a copy of the log, in the order in which packets were first seen.
 func (l *Log) Entries() []Entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Clone(l.entries)
+	return slices.Concat(l.chunks...)
 }
 
 // Totals returns what was counted only.
@@ -123,30 +137,42 @@ func (l *Log) Totals() Totals {
 func (l *Log) add(e Entry) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.entries) >= l.limit {
+	if l.size >= l.limit {
 		l.totals.Unlogged++
 		return -1
 	}
-	l.entries = append(l.entries, e)
-	return len(l.entries) - 1
+	if l.size%chunkSize == 0 {
+		l.chunks = append(l.chunks, make([]Entry, 0, min(chunkSize, l.limit-l.size)))
+	}
+	last := &l.chunks[len(l.chunks)-1]
+	*last = append(*last, e)
+	l.size++
+	return l.size - 1
 }
 
-// settle sets the fate of entry i. Delivery of one copy outweighs the loss of another.
-func (l *Log) settle(i int, f Fate, flags Flag, at time.Duration) {
-	if i < 0 {
+// settle sets the fate of p. Delivery of one copy outweighs the loss of another.
+func (l *Log) settle(p *Packet, f Fate, at time.Duration) {
+	if p.entry < 0 {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := &l.entries[i]
-	e.Flags |= flags
+	e := &l.chunks[p.entry/chunkSize][p.entry%chunkSize]
+	e.Flags |= p.flags
 	if e.Fate == Underway || f == Delivered || f == Overflow {
 		e.Fate = f
+		if e.Dir == Out {
+			e.Hop, e.At = p.hop(), p.node
+		}
 	}
-	if e.Dir == Back {
-		e.Time = at
+	if e.Dir == Out {
+		return
 	}
-	if e.Dir == Back && f == Delivered {
+	e.Time = at
+	if p.moved {
+		e.Dst, e.ID, e.Seq = p.Dst, p.ID, p.Seq
+	}
+	if f == Delivered {
 		l.arrived++
 		e.order = l.arrived
 	}
@@ -177,7 +203,11 @@ func (p *Probe) Answer() (Entry, bool) {
 }
 
 func (e *Entry) genuine() bool {
-	return (e.Kind == EchoReply || e.Kind == Error) && e.Flags&(Forged|Corrupted) == 0
+	switch e.Kind {
+	case EchoReply, Error, UDP, TCP:
+		return e.Flags&(Forged|Corrupted) == 0
+	}
+	return false
 }
 
 // Probes returns the echo requests to targets (to all if there are none given)

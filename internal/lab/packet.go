@@ -59,9 +59,12 @@ type Packet struct {
 	wire   int    // bytes of the largest IP packet this travels as: less than len(Raw) if it was fragmented
 	quote  []byte // what an ICMP error quotes, if not Raw: the first fragment
 	quoteL int    // offset of the transport part in quote
-	pos    int    // index of the link just crossed
+	pos    int    // how many links of its route it has crossed, or on the way back, has still to cross
 	free   bool   // was overtaken or held back: no longer kept in order
+	route  *course
 	host   *host
+	moved  bool       // its destination was translated
+	node   netip.Addr // where it is; invalid on a link, and at a node without an address
 	probe  uint64
 	entry  int // index in the log, -1 if it is not there
 	flags  Flag
@@ -90,6 +93,10 @@ func Each(verdicts map[int]Verdict) func(*Packet) Verdict {
 		return Verdict{}
 	}
 }
+
+// hop returns the distance from the prober of the node where p is, or to which
+// it is under way.
+func (p *Packet) hop() int { return min(p.pos, len(p.route.links)) }
 
 // String describes p in one line.
 func (p *Packet) String() string {

@@ -2,15 +2,16 @@ package lab
 
 import (
 	"math/rand/v2"
+	"net/netip"
 	"time"
 )
 
-// A packet at position i has just crossed links[i]: on the way out it is at hop
-// i, or past the last hop and before the host's own link; on the way back it is
-// at hop i-1, or at the prober.
+// A packet at position i of its route has just crossed links[i-1]: on the way
+// out it is at hops[i-1], or past the last hop and before the host's own link;
+// on the way back, at hops[i-1], or at the prober if i is 0.
 
 // atHost is the position of a packet that has crossed its host's own link.
-func (s *sim) atHost() int { return len(s.links) }
+func (r *course) atHost() int { return len(r.links) + 1 }
 
 // send asks the hook about p and lets it cross its first link: on the way out
 // that of the prober; on the way back it starts at position p.pos+1 and crosses
@@ -39,7 +40,8 @@ func (s *sim) send(p *Packet) {
 
 // cross sends p over the next link, after it waited for extra.
 func (s *sim) cross(p *Packet, extra time.Duration) {
-	w := s.next(p)
+	w := p.next()
+	p.node = netip.Addr{}
 	if w.MTU > 0 && p.wire > w.MTU && !mayFragment(p.Raw) {
 		s.settle(p, Oversized)
 		return
@@ -78,24 +80,33 @@ func (s *sim) cross(p *Packet, extra time.Duration) {
 }
 
 // next returns the wire p is about to cross and moves p behind it.
-func (s *sim) next(p *Packet) *wire {
+func (p *Packet) next() *wire {
+	w := p.ahead()
 	if p.Dir == Out {
-		if p.pos == len(s.links) {
-			p.pos++
-			return &p.host.link[Out]
-		}
 		p.pos++
-		return &s.links[p.pos-1][Out]
+	} else {
+		p.pos--
 	}
-	p.pos--
-	if p.pos == len(s.links) {
+	return w
+}
+
+// ahead returns the wire p is about to cross.
+func (p *Packet) ahead() *wire {
+	links := p.route.links
+	switch {
+	case p.Dir == Out && p.pos == len(links):
+		return &p.host.link[Out]
+	case p.Dir == Out:
+		return &links[p.pos][Out]
+	case p.pos > len(links):
 		return &p.host.link[Back]
 	}
-	return &s.links[p.pos][Back]
+	return &links[p.pos-1][Back]
 }
 
 // arriveAt lets p arrive at its next node at an instant, now if that is now.
 func (s *sim) arriveAt(p *Packet, at time.Duration) {
+	at = s.glide(p, at)
 	if at <= s.clock {
 		s.arrive(p)
 		return
@@ -103,52 +114,103 @@ func (s *sim) arriveAt(p *Packet, at time.Duration) {
 	s.events.push(event{at: at, p: p})
 }
 
+// glide moves p, which arrives at a node at an instant, past all nodes and links
+// that do nothing but forward and delay. It returns the instant at which p
+// arrives at the first one that does more. Nothing that others could notice
+// happens on the way, so it need not happen in the order of time.
+func (s *sim) glide(p *Packet, at time.Duration) time.Duration {
+	ttl := p.TTL
+	for s.passes(p) {
+		w := p.ahead()
+		if !w.plain || w.MTU > 0 && p.wire > w.MTU {
+			break
+		}
+		if p.pos <= len(p.route.hops) {
+			p.TTL--
+		}
+		p.next()
+		at += w.Delay
+	}
+	if p.TTL != ttl {
+		setTTL(p.Raw, p.TTL)
+	}
+	return at
+}
+
+// passes reports whether the node at which p arrives does nothing but forward it.
+func (s *sim) passes(p *Packet) bool {
+	hops := p.route.hops
+	switch {
+	case p.pos == 0 || p.pos > len(p.route.links):
+		return false
+	case p.pos > len(hops):
+		if p.Dir == Out {
+			p.host = s.hostOf(p.Dst)
+		}
+		return p.host != nil
+	case p.TTL <= 1:
+		return false
+	}
+	h := hops[p.pos-1]
+	if p.Dir == Back {
+		return h.nat == nil
+	}
+	return h.plain && h.addr(p.Dst) != p.Dst && !(s.narrow && p.pos == len(hops))
+}
+
 // arrive is p at the node behind the link it has just crossed.
 func (s *sim) arrive(p *Packet) {
 	p.Time = s.clock
+	hops := p.route.hops
 	switch {
-	case p.Dir == Out && p.pos <= len(s.hops):
-		s.forward(p, p.pos-1)
-	case p.Dir == Out && p.pos == len(s.links):
+	case p.Dir == Out && p.pos <= len(hops):
+		s.forward(p, hops[p.pos-1])
+	case p.Dir == Out && p.pos == len(p.route.links):
 		s.findHost(p)
 	case p.Dir == Out:
 		s.visit(p)
 	case p.pos == 0:
 		s.finish(p)
-	case p.pos <= len(s.hops):
-		s.forwardBack(p)
+	case p.pos <= len(hops):
+		s.forwardBack(p, hops[p.pos-1])
 	default:
 		s.cross(p, 0)
 	}
 }
 
-// forward is p at hop i on its way out.
-func (s *sim) forward(p *Packet, i int) {
-	h := &s.hops[i]
-	if a, ok := addressFor(h.Addrs, p.Dst); ok && a == p.Dst {
+// forward is p at h on its way out.
+func (s *sim) forward(p *Packet, h *hop) {
+	p.node = h.addr(p.Dst)
+	switch {
+	case p.node == p.Dst:
 		s.answerAsHop(p, h)
 		return
-	}
-	if p.TTL <= 1 {
+	case p.TTL <= 1:
 		s.refuse(p, h, TimeExceeded, Expired)
 		return
-	}
-	if h.Error != (ICMPError{}) && contains(h.ErrorFor, p.Dst) {
+	case h.Drop.drops(p):
+		s.settle(p, Dropped)
+		return
+	case h.Error != (ICMPError{}) && contains(h.ErrorFor, p.Dst):
 		s.refuse(p, h, h.Error, Refused)
 		return
 	}
-	if g, ok := addressFor(h.Redirect, p.Dst); ok {
-		if src, ok := addressFor(h.Addrs, p.Dst); ok && !h.Silent {
-			s.originate(p, s.codec.redirectPacket(src, g, h.Quote, p), p.pos, 0, h.tokens.take(s.clock), nil)
-		}
+	if g, ok := addressFor(h.Redirect, p.Dst); ok && p.node.IsValid() && !h.Silent {
+		s.originate(p, s.codec.redirectPacket(p.node, g, h.Quote, p), p.pos, h.Delay, h.tokens.take(s.clock), nil)
 	}
 	if s.tooBig(p, h, h.Out) {
 		return
 	}
-	if i == len(s.hops)-1 {
+	if p.pos == len(p.route.hops) {
 		if to := s.hostOf(p.Dst); to != nil && s.tooBig(p, h, to.Out) {
 			return
 		}
+	}
+	if h.nat != nil {
+		h.nat.outward(p)
+	}
+	if h.TOS != nil {
+		setTOS(p.Raw, *h.TOS)
 	}
 	p.TTL--
 	setTTL(p.Raw, p.TTL)
@@ -180,16 +242,27 @@ func (s *sim) tooBig(p *Packet, h *hop, l Link) bool {
 
 // answerAsHop is p at the hop it is addressed to.
 func (s *sim) answerAsHop(p *Packet, h *hop) {
-	ttl := orDefault(h.TTL, 255)
 	if p.Kind == UDP && !h.Silent {
 		s.refuse(p, h, PortUnreachable, Refused)
 		return
 	}
-	s.decide(p, Delivered)
-	if p.Kind == EchoRequest && !h.Silent {
-		hdr := header{src: p.Dst, dst: p.Src, ttl: ttl, tos: tos(p.Raw)}
-		raw := s.codec.echo(hdr, EchoReply, p.ID, p.Seq, p.payload())
-		s.originate(p, raw, p.pos, 0, h.tokens.take(s.clock), nil)
+	hdr := header{src: p.Dst, dst: p.Src, ttl: orDefault(h.TTL, 255)}
+	var raw []byte
+	fate := Delivered
+	switch {
+	case h.Silent:
+	case p.Kind == EchoRequest:
+		hdr.tos = tos(p.Raw)
+		raw = s.codec.echo(hdr, EchoReply, p.ID, p.Seq, p.payload())
+	case p.Kind == TCP:
+		raw = s.codec.refusal(hdr, p)
+	}
+	if p.Kind == TCP && raw != nil {
+		fate = Refused
+	}
+	s.decide(p, fate)
+	if raw != nil {
+		s.originate(p, raw, p.pos, h.Delay, h.tokens.take(s.clock), nil)
 	}
 	s.release(p)
 }
@@ -197,17 +270,21 @@ func (s *sim) answerAsHop(p *Packet, h *hop) {
 // refuse ends the way of p at h with an ICMP error, if h sends one.
 func (s *sim) refuse(p *Packet, h *hop, e ICMPError, f Fate) {
 	s.decide(p, f)
-	if src, ok := addressFor(h.Addrs, p.Dst); ok && !h.Silent && p.Kind != Error {
-		ttl := orDefault(h.TTL, 255)
-		s.originate(p, s.codec.errorPacket(src, ttl, e, h.Quote, p), p.pos, 0, h.tokens.take(s.clock), nil)
+	if p.node.IsValid() && !h.Silent && p.Kind != Error {
+		raw := s.codec.errorPacket(p.node, orDefault(h.TTL, 255), e, h.Quote, p, h.told)
+		s.originate(p, raw, p.pos, h.Delay, h.tokens.take(s.clock), nil)
 	}
 	s.release(p)
 }
 
-// forwardBack is p at a hop on its way back.
-func (s *sim) forwardBack(p *Packet) {
+// forwardBack is p at h on its way back.
+func (s *sim) forwardBack(p *Packet, h *hop) {
 	if p.TTL <= 1 {
 		s.settle(p, Expired)
+		return
+	}
+	if h.nat != nil && !h.nat.inward(s.codec, p) {
+		s.settle(p, NoHost)
 		return
 	}
 	p.TTL--
@@ -233,7 +310,7 @@ func (s *sim) originate(p *Packet, raw []byte, pos int, wait time.Duration, allo
 		panic("lab: built a malformed packet: " + err.Error())
 	}
 	a.Dir, a.Target, a.N, a.probe, a.flags = Back, p.Target, p.N, p.probe, p.flags&^Fragmented
-	a.free, a.pos, a.host = p.free, pos, from
+	a.free, a.pos, a.host, a.route = p.free, pos, from, p.route
 	if a.Kind == Error || a.Kind == Redirect {
 		a.ID, a.Seq = p.ID, p.Seq
 	}

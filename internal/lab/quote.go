@@ -1,8 +1,11 @@
 package lab
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net/netip"
+
+	"github.com/gopacket/gopacket"
 )
 
 // Longest ICMP error as a whole: RFC 1812 section 4.3.2.3, RFC 4443 section 2.4.
@@ -12,29 +15,52 @@ const (
 )
 
 // quoted returns what an ICMP error quotes of p: the packet as the node
-// received it, in the manner of q.
-func (q Quote) quoted(p *Packet) []byte {
+// received it, in the manner of q and in at most limit octets.
+func (q Quote) quoted(p *Packet, limit int) []byte {
 	raw, l4 := p.Raw, p.l4
 	if p.quote != nil {
 		raw, l4 = p.quote, p.quoteL
 	}
 	var head []byte
-	limit := maxError4 - 20 - 8
 	if raw[0]>>4 == 4 {
 		hlen := int(raw[0]&0xf) * 4
 		head, l4 = q.header4(raw[:hlen]), hlen
 	} else {
 		head = q.header6(raw[:l4])
-		limit = maxError6 - 40 - 8
 	}
 	if p.quote != nil {
 		setTTL(head, p.TTL)
 	}
 	rest := raw[l4:]
+	if q.BrokenSum {
+		rest = unfinished(p, rest)
+	}
 	if q.Transport > 0 {
 		rest = rest[:min(q.Transport, len(rest))]
 	}
 	return append(head, rest[:max(0, min(limit-len(head), len(rest)))]...)
+}
+
+// unfinished returns a copy of the transport part of p in which the checksum is
+// that of the pseudo-header alone, for protocols of which network cards finish it.
+func unfinished(p *Packet, part []byte) []byte {
+	at := 6
+	switch {
+	case p.Kind == TCP:
+		at = 16
+	case p.Kind != UDP:
+		return part
+	}
+	if len(part) < at+2 {
+		return part
+	}
+	b := bytes.Clone(part)
+	sum := gopacket.ComputeChecksum(p.Src.AsSlice(), 0)
+	sum = gopacket.ComputeChecksum(p.Dst.AsSlice(), sum)
+	length := len(p.Raw) - p.l4
+	sum = gopacket.ComputeChecksum([]byte{0, p.proto, byte(length >> 8), byte(length)}, sum)
+	binary.BigEndian.PutUint16(b[at:], ^gopacket.FoldChecksum(sum))
+	return b
 }
 
 // header4 returns a copy of an IPv4 header with q.Options inserted.
@@ -81,27 +107,39 @@ func (x Extension) header(next uint8) []byte {
 	return []byte{next, 0, 1, 4, 0, 0, 0, 0} // PadN
 }
 
-// errorPacket builds e about p, from src to the sender of p.
-func (c *codec) errorPacket(src netip.Addr, ttl uint8, e ICMPError, q Quote, p *Packet) []byte {
+// errorPacket builds e about p, from src to the sender of p. What the sender
+// tells beside it goes where the error has room for it.
+func (c *codec) errorPacket(src netip.Addr, ttl uint8, e ICMPError, q Quote, p *Packet, told []byte) []byte {
 	h := header{src: src, dst: p.Src, ttl: ttl}
+	limit, unit := maxError4-20-8, 4
+	if src.Is6() {
+		limit, unit = maxError6-40-8, 8
+	}
+	var quote []byte
+	words := 0
+	if told != nil && e.tells(src.Is4()) {
+		quote, words = q.extended(p, limit, unit, told)
+	} else {
+		quote = q.quoted(p, limit)
+	}
 	if src.Is4() {
-		var rest uint32
+		rest := uint32(words) << 16
 		switch e.V4.Type {
 		case 3:
-			rest = uint32(e.MTU) & 0xffff // RFC 1191 section 4
+			rest |= uint32(e.MTU) & 0xffff // RFC 1191 section 4
 		case 12:
-			rest = uint32(e.Pointer) << 24
+			rest |= uint32(e.Pointer) << 24
 		}
-		return c.icmp4Error(h, e.V4, rest, q.quoted(p))
+		return c.icmp4Error(h, e.V4, rest, quote)
 	}
-	var rest uint32
+	rest := uint32(words) << 24
 	switch e.V6.Type {
 	case 2:
 		rest = uint32(e.MTU)
 	case 4:
 		rest = uint32(e.Pointer)
 	}
-	return c.icmp6Error(h, e.V6, rest, q.quoted(p))
+	return c.icmp6Error(h, e.V6, rest, quote)
 }
 
 // redirectPacket builds a redirect of p to gateway. In IPv6 it comes from the
@@ -110,12 +148,10 @@ func (c *codec) redirectPacket(src netip.Addr, gateway netip.Addr, q Quote, p *P
 	if src.Is4() {
 		h := header{src: src, dst: p.Src, ttl: 64}
 		a := gateway.As4()
-		return c.icmp4Error(h, Code{5, 1}, binary.BigEndian.Uint32(a[:]), q.quoted(p))
+		return c.icmp4Error(h, Code{5, 1}, binary.BigEndian.Uint32(a[:]), q.quoted(p, maxError4-20-8))
 	}
 	b := src.As16()
 	copy(b[:8], []byte{0xfe, 0x80, 0, 0, 0, 0, 0, 0})
 	h := header{src: netip.AddrFrom16(b), dst: p.Src, ttl: 255}
-	quote := q.quoted(p)
-	limit := maxError6 - 40 - 40 - 8
-	return c.redirect6(h, gateway, p.Dst, quote[:min(limit, len(quote))])
+	return c.redirect6(h, gateway, p.Dst, q.quoted(p, maxError6-40-40-8))
 }

@@ -14,9 +14,13 @@ import (
 type sim struct {
 	topo    *Topology
 	prober  []netip.Addr
-	links   []link // links[i] leads to hop i; the last one to the hosts
-	hops    []hop
+	first   link // the prober's own
+	chain   []segment
+	only    *course            // if there are no parallel ways
+	routes  map[uint64]*course // by number of the path; those that were drawn
+	walk    []*hop             // while a route is drawn
 	hosts   []*host
+	narrow  bool // a host's link has an MTU of its own
 	byAddr  map[netip.Addr]*host
 	log     *Log
 	deliver func(raw []byte) bool // toward the prober; false if it had no room
@@ -25,6 +29,7 @@ type sim struct {
 	asked   map[askedKey]asked    // requests a kernel is to answer
 	chance  *rand.Rand            // of the hooks' verdicts
 	codec   *codec
+	names   *names // nil if there are no resolvers
 	joiner  reassembler
 	unused  []*Packet // to use again
 
@@ -44,14 +49,30 @@ type link [2]wire
 // wire is one direction of a link.
 type wire struct {
 	Link
+	plain  bool // nothing but Delay and MTU
 	chance *rand.Rand
 	last   time.Duration // arrival of the last packet kept in order
 }
 
 type hop struct {
 	*Hop
+	plain  bool // does nothing but forward
+	link   link // behind it
 	tokens bucket
+	told   []byte      // extensions of its errors
+	nat    *translator // nil without NAT
 }
+
+func newHop(h *Hop, l link) *hop {
+	plain := h.Error == (ICMPError{}) && h.Redirect == nil && h.TOS == nil && h.NAT == nil && !h.Drop.any()
+	return &hop{
+		Hop: h, plain: plain, link: l, tokens: bucket{limit: h.RateLimit},
+		told: told(h.MPLS, h.Interfaces), nat: newTranslator(h),
+	}
+}
+
+// addr returns the address of h in the family of a; the invalid one if it has none.
+func (h *hop) addr(a netip.Addr) netip.Addr { return sameFamily(h.Addrs, a) }
 
 type host struct {
 	*Host
@@ -64,10 +85,13 @@ type numberKey struct {
 	kind   Kind
 }
 
-// askedKey is what an answer from a kernel is recognised by.
+// askedKey is what an answer from a kernel is recognised by. more is the
+// sequence number of TCP, the checksum of UDP.
 type askedKey struct {
 	target  netip.Addr
+	proto   uint8
 	id, seq uint16
+	more    uint32
 }
 
 // asked is what the answer to a request inherits.
@@ -75,6 +99,7 @@ type asked struct {
 	n     int
 	probe uint64
 	flags Flag
+	route *course
 }
 
 // newSim returns a simulator of t, which must not change from now on.
@@ -89,19 +114,14 @@ func newSim(t *Topology, deliver func([]byte) bool) (*sim, error) {
 	s := &sim{
 		topo: t, prober: t.proberAddrs(), deliver: deliver, codec: newCodec(), start: time.Now(),
 		log: &Log{limit: limit}, numbers: make(map[numberKey]int), asked: make(map[askedKey]asked),
-		byAddr: make(map[netip.Addr]*host),
+		byAddr: make(map[netip.Addr]*host), routes: make(map[uint64]*course), names: newNames(t),
 	}
-	// Every wire has chance of its own, so that one more lossy link does not
-	// change what happens on the others.
-	var stream uint64
-	chance := func() *rand.Rand { stream++; return rand.New(rand.NewPCG(t.Seed, stream)) }
-	newLink := func(out, back Link) link { return link{{Link: out, chance: chance()}, {Link: back, chance: chance()}} }
-	s.chance = chance()
-	s.links = append(s.links, newLink(t.Out, t.Back))
-	for i := range t.Hops {
-		h := &t.Hops[i]
-		s.hops = append(s.hops, hop{Hop: h, tokens: bucket{limit: h.RateLimit}})
-		s.links = append(s.links, newLink(h.Out, h.Back))
+	b := &builder{seed: t.Seed}
+	s.chance = b.chance()
+	s.first = b.link(t.Out, t.Back)
+	var paths uint64
+	if s.chain, paths = b.segments(t.Hops); paths == 1 {
+		s.only = s.routeOf(&Packet{Raw: []byte{0}})
 	}
 	hosts := t.Hosts
 	if hosts == nil {
@@ -109,7 +129,8 @@ func newSim(t *Topology, deliver func([]byte) bool) (*sim, error) {
 	}
 	for i := range hosts {
 		h := &hosts[i]
-		s.hosts = append(s.hosts, &host{Host: h, link: newLink(h.Out, h.Back), tokens: bucket{limit: h.RateLimit}})
+		s.hosts = append(s.hosts, &host{Host: h, link: b.link(h.Out, h.Back), tokens: bucket{limit: h.RateLimit}})
+		s.narrow = s.narrow || h.Out.MTU > 0
 	}
 	s.indexHosts()
 	return s, nil
@@ -232,7 +253,12 @@ func (s *sim) enter(raw []byte) error {
 		s.release(p)
 		return err
 	}
+	if s.names.asked(p) {
+		s.answerName(p)
+		return nil
+	}
 	p.Target = p.Dst
+	p.route = s.routeOf(p)
 	s.log.mu.Lock()
 	s.log.probes++
 	p.probe = s.log.probes
@@ -255,13 +281,13 @@ func (s *sim) local(p *Packet) bool {
 func (p *Packet) logEntry() Entry {
 	return Entry{
 		Dir: p.Dir, Kind: p.Kind, Flags: p.flags, Time: p.Time, Src: p.Src, Dst: p.Dst, Target: p.Target,
-		ID: p.ID, Seq: p.Seq, N: p.N, ICMP: p.ICMP, Size: len(p.Raw), Probe: p.probe,
+		ID: p.ID, Seq: p.Seq, N: p.N, ICMP: p.ICMP, Size: len(p.Raw), Probe: p.probe, TTL: p.TTL, Hop: p.hop(),
 	}
 }
 
 // decide writes the fate of p into the log. That comes before anything that
 // lets the prober know, so that who has seen the answer finds it in the log.
-func (s *sim) decide(p *Packet, f Fate) { s.log.settle(p.entry, f, p.flags, s.clock) }
+func (s *sim) decide(p *Packet, f Fate) { s.log.settle(p, f, s.clock) }
 
 // settle ends the way of p.
 func (s *sim) settle(p *Packet, f Fate) {

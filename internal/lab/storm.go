@@ -65,7 +65,7 @@ func (s *sim) stormPackets() [][]byte {
 				if _, err := s.codec.parse(p); err != nil {
 					panic("lab: built a malformed packet: " + err.Error())
 				}
-				raw = s.codec.errorPacket(from, 50, errs[i/2%len(errs)], Quote{}, p)
+				raw = s.codec.errorPacket(from, 50, errs[i/2%len(errs)], Quote{}, p, nil)
 			}
 			packets = append(packets, append([]byte(nil), raw...))
 		}

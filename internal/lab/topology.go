@@ -2,6 +2,7 @@ package lab
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -290,6 +291,27 @@ func (t *Topology) resolvers() []netip.Addr {
 		return t.Resolvers
 	}
 	return Addrs("192.0.2.53", "2001:db8::53")
+}
+
+// plain reports whether l does nothing but delay packets and limit their size.
+func (l Link) plain() bool {
+	return l.Jitter == 0 && l.Loss == 0 && l.Duplicate == 0 && l.Corrupt == 0 && l.Reorder == 0
+}
+
+// any reports whether f drops anything.
+func (f Filter) any() bool { return f.ICMP || f.UDP || f.TCP }
+
+// drops reports whether f drops p.
+func (f Filter) drops(p *Packet) bool {
+	switch p.proto {
+	case protoICMP, protoICMPv6:
+		return f.ICMP
+	case protoUDP:
+		return f.UDP && !slices.Contains(f.Except, p.Seq)
+	case protoTCP:
+		return f.TCP && !slices.Contains(f.Except, p.Seq)
+	}
+	return false
 }
 
 // sameFamily returns the address of list that is of the family of a, or the

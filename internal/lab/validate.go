@@ -116,17 +116,10 @@ func (n *NAT) validate(name string, hop []netip.Addr) error {
 	return oneEach(name+" NAT", n.Addrs)
 }
 
-// Bounds of what an ICMP error tells, so that it fits the smallest one.
-const (
-	maxLabels     = 16
-	maxInterfaces = 4
-	maxIfName     = 63 // RFC 5837 section 4.3
-)
+// maxIfName is how long an interface name may be (RFC 5837 section 4.3).
+const maxIfName = 63
 
 func validateTold(name string, stack []Label, interfaces []Interface) error {
-	if len(stack) > maxLabels || len(interfaces) > maxInterfaces {
-		return fmt.Errorf("lab: %s: more than %d labels or %d interfaces", name, maxLabels, maxInterfaces)
-	}
 	for _, l := range stack {
 		if l.Label >= 1<<20 || l.TC >= 1<<3 {
 			return fmt.Errorf("lab: %s: label %d of 20 bits with traffic class %d of 3", name, l.Label, l.TC)
@@ -136,6 +129,9 @@ func validateTold(name string, stack []Label, interfaces []Interface) error {
 		if i.Role > 3 || len(i.Name) > maxIfName || i.MTU < 0 || uint64(i.MTU) > math.MaxUint32 {
 			return fmt.Errorf("lab: %s: interface %q with role %d, MTU %d", name, i.Name, i.Role, i.MTU)
 		}
+	}
+	if n := len(told(stack, interfaces)); n > maxTold {
+		return fmt.Errorf("lab: %s: labels and interfaces take %d octets of %d", name, n, maxTold)
 	}
 	return nil
 }
