@@ -50,8 +50,8 @@ func Changes(was, now *probe.Path) []Change {
 	if a, b := targetAddr(was), targetAddr(now); a.IsValid() && b.IsValid() && a != b {
 		list = append(list, Change{What: "address of the target", Was: []netip.Addr{a}, Now: []netip.Addr{b}})
 	}
-	old, wasFar := answers(was)
-	present, nowFar := answers(now)
+	old, wasFar := answerers(was)
+	present, nowFar := answerers(now)
 	end := nearer(wasFar, nowFar)
 	for ttl := range end {
 		a, b := old[ttl], present[ttl]
@@ -85,9 +85,9 @@ func nearer(a, b int) int {
 	return min(a, b)
 }
 
-// answers returns who answered at each TTL but for the target itself, and the
+// answerers returns who answered at each TTL but for the target itself, and the
 // target's distance; 0 if it did not answer.
-func answers(p *probe.Path) (at [256][]netip.Addr, distance int) {
+func answerers(p *probe.Path) (at [256][]netip.Addr, distance int) {
 	add := func(ttl int, a netip.Addr) {
 		if ttl < len(at) && a.IsValid() && !slices.Contains(at[ttl], a) {
 			at[ttl] = append(at[ttl], a)

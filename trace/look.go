@@ -2,6 +2,7 @@ package trace
 
 import (
 	"math"
+	"net/netip"
 	"time"
 
 	"netprobe/probe"
@@ -57,6 +58,9 @@ type look struct {
 	hops    []lookHop     // by TTL
 	near    int           // distance of the target, or of who says that the path ends; 0 if unknown
 	reached bool          // it is the target's
+	seen    int           // lowest TTL that the target answered to; 0 if none
+	hint    int           // distance of the target by what it quotes; 0 if it does not
+	who     netip.Addr    // who says that the path ends, if it is not
 	far     int           // highest TTL that a router answered
 	trip    time.Duration // longest round trip seen, of answers that came in the usual time
 	news    time.Duration // when something was last sent for the first time, or answered
@@ -75,6 +79,7 @@ type lookHop struct {
 	last    time.Duration // when the last probe left
 	start   time.Duration // when the first one left
 	trip    time.Duration // longest round trip
+	router  netip.Addr    // who answered that the TTL ran out, the last of several
 }
 
 func newLook(cfg *Config) *look {
@@ -290,15 +295,35 @@ func (l *look) place(a *attempt) {
 	ttl := int(a.ttl)
 	switch {
 	case a.fromTarget():
-		if l.near == 0 || !l.reached || ttl < l.near {
-			l.near, l.reached = ttl, true
+		if l.seen == 0 || ttl < l.seen {
+			l.seen = ttl
 		}
+		if q := a.hop.Quote; q != nil && q.TTL > 1 && int(q.TTL) <= ttl {
+			l.hint = ttl - int(q.TTL) + 1
+		}
+		l.approach()
 	case a.fromHop():
 		l.far = max(l.far, ttl)
+		l.approach()
+		l.hops[ttl].router = a.res.From
 	case a.res.Status == probe.Unreachable && a.res.MTU == 0:
 		if l.near == 0 || !l.reached && ttl < l.near {
-			l.near = ttl
+			l.near, l.who = ttl, a.res.From
 		}
+	}
+}
+
+// approach works out the target's distance: the lowest TTL it answered to, or
+// what was left of the TTL when a probe came there, if no router is as far. A
+// target that answers only so many probes a second may never answer to the
+// lowest.
+func (l *look) approach() {
+	if l.seen == 0 {
+		return
+	}
+	l.near, l.reached = l.seen, true
+	if l.hint > l.far && l.hint < l.near && l.hint >= int(l.first) {
+		l.near = l.hint
 	}
 }
 
@@ -319,7 +344,11 @@ func (l *look) stop() probe.Stop {
 
 // last is the highest TTL the path has a row for.
 func (l *look) last() int {
-	if l.near > 0 {
+	switch {
+	case l.near == 0:
+	case !l.reached && l.near > int(l.first) && l.hops[l.near-1].router == l.who:
+		return l.near - 1 // it looks at the TTL first: the same router
+	default:
 		return l.near
 	}
 	last := 0

@@ -91,7 +91,7 @@ func (m *monitor) tell(_ time.Duration, a *attempt) {
 // has become longer.
 func (m *monitor) lengthen(a *attempt) {
 	if m.look.reached && int(a.ttl) >= m.look.near {
-		m.look.near, m.look.reached = 0, false
+		m.look.near, m.look.reached, m.look.seen, m.look.hint = 0, false, 0, 0
 		m.look.far = int(a.ttl)
 	}
 }

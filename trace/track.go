@@ -76,7 +76,7 @@ func (e *Engine) after(tr *track, k known) phase {
 func (tr *track) known(e *Engine) known {
 	k := known{
 		first: e.cfg.First, last: uint8(tr.look.near), max: e.cfg.Max, reached: tr.look.reached,
-		size: e.size(tr), confidence: e.cfg.Confidence,
+		size: e.size(tr),
 	}
 	if k.last == 0 {
 		k.last = uint8(tr.look.far)
@@ -90,7 +90,7 @@ func (tr *track) known(e *Engine) known {
 // conclude ends the trace: every probe gets its outcome, then the path is told.
 func (e *Engine) conclude(tr *track, stop probe.Stop) {
 	now := e.now()
-	e.settleAll(tr, stop, now)
+	e.settleAll(tr, now)
 	if tr.begun {
 		e.active--
 	}
@@ -100,13 +100,13 @@ func (e *Engine) conclude(tr *track, stop probe.Stop) {
 	tr.flights = nil
 }
 
-// settleAll decides the probes that are still open. Where the run was cut short,
-// nobody knows about those that had no fair time yet.
-func (e *Engine) settleAll(tr *track, stop probe.Stop, now time.Duration) {
-	short := stop == probe.StopCanceled || stop == probe.StopDeadline
+// settleAll decides the probes that are still open. Nobody knows about those
+// that had no fair time: the run was cut short, or they overshot a target that
+// had answered enough.
+func (e *Engine) settleAll(tr *track, now time.Duration) {
 	for _, f := range tr.open() {
 		f.res = probe.Result{Status: probe.Lost, Reason: probe.NoResponse}
-		if short && f.state == inFlight && now-f.sent < tr.patience(f) {
+		if f.state == inFlight && now-f.sent < tr.patience(f) {
 			f.res.Status, f.res.Reason = probe.Pending, probe.Canceled
 		}
 		e.finish(f)
@@ -197,7 +197,11 @@ func (tr *track) fill(hops []probe.PathHop) {
 	end := &hops[len(hops)-1]
 	for _, f := range tr.flights {
 		if f.phase == phase(tr.look) {
-			if i := int(f.ttl) - int(hops[0].TTL); i >= 0 && i < len(hops) {
+			i := int(f.ttl) - int(hops[0].TTL)
+			if tr.look.near == int(f.ttl) {
+				i = len(hops) - 1 // its row, whatever TTL that has
+			}
+			if i >= 0 && i < len(hops) {
 				hops[i].Probes = append(hops[i].Probes, tr.standIn(f, end).res)
 			}
 		}
