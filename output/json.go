@@ -26,6 +26,7 @@ type jsonView struct {
 	h    *Header
 	set  *stats.Set
 	kind string // of probe records
+	port uint16 // of all targets of a trace
 	buf  []byte
 	mid  []byte // "run":"...","kind":"...", the same in each probe record
 }
@@ -82,6 +83,9 @@ type runRecord struct {
 
 func (v *jsonView) Begin(h *Header, set *stats.Set) error {
 	v.h, v.set, v.kind = h, set, kindOf(h.Verb)
+	if h.Trace != nil {
+		v.kind, v.port = h.Trace.Proto, h.Trace.Port
+	}
 	v.mid = appendString([]byte(`,"run":`), h.ID)
 	v.mid = append(v.mid, `,"kind":"`+v.kind+`","target":`...)
 	r := runRecord{
@@ -177,17 +181,14 @@ func (v *jsonView) summary(s *stats.Summary, at time.Time) summaryRecord {
 		Duplicates: s.Duplicates, Reordered: s.Reordered, Errors: s.Errors, Pending: s.Pending,
 		Failed: s.Failed, Corrupt: s.Corrupt, Truncated: s.Truncated, WrongSource: s.WrongSource,
 	}
-	if port := s.Target.Addr.Port(); port != 0 {
+	if port := v.portOf(s.Target); port != 0 {
 		r.Port = &port
 	}
 	if s.HasLoss {
 		r.LossPercent = &s.LossPercent
 	}
 	if t := s.RTT; t != nil {
-		r.RTT = &rttFields{
-			millis(t.Min), millis(t.Mean), millis(t.P50), millis(t.P90),
-			millis(t.P95), millis(t.P99), millis(t.Max), millis(t.StdDev),
-		}
+		r.RTT = rttOf(t)
 		r.First = new(millis(t.First))
 	}
 	if s.HasJitter {
@@ -206,6 +207,20 @@ func (v *jsonView) summary(s *stats.Summary, at time.Time) summaryRecord {
 		r.Error = &recordError{s.ErrorReason.String(), s.Error.Error()}
 	}
 	return r
+}
+
+// portOf returns the port that was probed, 0 where there is none.
+func (v *jsonView) portOf(t *probe.Target) uint16 { return max(v.port, t.Addr.Port()) }
+
+// rttOf returns t as fields, nil if t is.
+func rttOf(t *stats.RTT) *rttFields {
+	if t == nil {
+		return nil
+	}
+	return &rttFields{
+		millis(t.Min), millis(t.Mean), millis(t.P50), millis(t.P90),
+		millis(t.P95), millis(t.P99), millis(t.Max), millis(t.StdDev),
+	}
 }
 
 // addrField returns a as a field, nil if a is invalid.

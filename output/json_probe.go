@@ -27,7 +27,7 @@ func (v *jsonView) appendProbe(b []byte, r *probe.Result) []byte {
 	b = append(b, `,"addr":`...)
 	b = appendAddr(b, r.Target.Addr.Addr())
 	b = append(b, `,"port":`...)
-	b = appendUintOrNull(b, uint64(r.Target.Addr.Port()), r.Target.Addr.Port() != 0)
+	b = appendUintOrNull(b, uint64(v.portOf(r.Target)), v.portOf(r.Target) != 0)
 	b = append(b, `,"seq":`...)
 	b = strconv.AppendUint(b, r.Seq, 10)
 	b = append(b, `,"status":"`...)
@@ -44,6 +44,12 @@ func (v *jsonView) appendProbe(b []byte, r *probe.Result) []byte {
 	b = v.appendProtocol(b, r)
 	b = append(b, `,"error":`...)
 	b = appendFailure(b, r)
+	if hop, ok := r.Detail.(*probe.Hop); ok {
+		b = append(b, `,"hop_ttl":`...)
+		b = strconv.AppendUint(b, uint64(hop.TTL), 10)
+		b = append(b, `,"flow":`...)
+		b = strconv.AppendUint(b, uint64(hop.Flow), 10)
+	}
 	return append(b, "}\n"...)
 }
 
@@ -71,7 +77,7 @@ func appendAnswer(b []byte, r *probe.Result) []byte {
 // appendProtocol appends the fields that only some protocols have.
 func (v *jsonView) appendProtocol(b []byte, r *probe.Result) []byte {
 	b = append(b, `,"icmp":`...)
-	if r.From.IsValid() && v.kind == "icmp" {
+	if hasICMP(r, v.kind) {
 		b = append(b, `{"type":`...)
 		b = strconv.AppendUint(b, uint64(r.Type), 10)
 		b = append(b, `,"code":`...)

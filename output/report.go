@@ -16,6 +16,7 @@ type Report struct {
 	header *Header
 	set    *stats.Set
 	views  []View
+	traces map[int]*traceRow // by target ID; nil until one is needed
 }
 
 // NewReport returns a Report of the run h that counts in set and shows in views.
@@ -32,7 +33,7 @@ func (r *Report) Begin() error {
 func (r *Report) Record(res *probe.Result) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t := r.set.Record(res)
+	t := r.count(res)
 	var first error
 	for _, v := range r.views {
 		if err := v.Result(res, t); err != nil && first == nil {
@@ -74,6 +75,9 @@ func (r *Report) snapshot() []byte {
 		if d, ok := v.(interface{ detach() }); ok {
 			d.detach() // w may be the terminal on which v draws
 		}
+	}
+	for _, t := range r.traces {
+		t.release(len(t.held))
 	}
 	rows := r.set.Rows()
 	var b []byte

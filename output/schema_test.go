@@ -45,18 +45,21 @@ func TestSchemaLists(t *testing.T) {
 		{"flags", record("probe")["flags"], probe.FlagNames()},
 		{"stopped_by", record("end")["stopped_by"], []string{"done", "deadline", "signal", "until", "output"}},
 		{"state", record("port")["state"], []string{"open", "closed", "filtered", "open|filtered", "unknown"}},
-		{"stop", record("trace")["stop"], []string{"reached", "max-ttl", "unreachable", "gap", "deadline"}},
+		{"stop", record("trace")["stop"], probe.Stops()},
+		{"verdict", schema.Defs["loss-verdict"].Enum, probe.LossKinds()},
+		{"rewritten", schema.Defs["hop-probe"].Properties["rewritten"].Items.Enum, probe.RewriteNames()},
 		{"transport", record("dns")["transport"], []string{"udp", "tcp", "tls", "https", "quic"}},
 	} {
 		if !slices.Equal(tt.got, tt.want) {
 			t.Errorf("%s: schema has %q, want %q", tt.name, tt.got, tt.want)
 		}
 	}
+	optional := map[string]int{"probe-record": 2} // hop_ttl, flow: in a trace
 	for name, d := range schema.Defs {
 		if !strings.HasSuffix(name, "-record") {
 			continue
 		}
-		if d.AdditionalProperties != false || len(d.Required) != len(d.Properties) {
+		if d.AdditionalProperties != false || len(d.Required)+optional[name] != len(d.Properties) {
 			t.Errorf("%s: %d fields, %d required, additional ones: %v", name, len(d.Properties), len(d.Required), d.AdditionalProperties)
 		}
 	}
@@ -69,7 +72,6 @@ func TestSchemaLaterRecords(t *testing.T) {
 	for _, body := range []string{
 		`"host","target":"192.0.2.0/24","addr":"192.0.2.1","alive":false,"status":"lost","reason":"no-response","from":null,"rtt_ms":null,"ttl":null}`,
 		`"port","target":"a","addr":"192.0.2.1","proto":"tcp","port":22,"service":"ssh","state":"open","reason":"syn-ack","from":"192.0.2.1","ttl":64,"rtt_ms":0.2,"tries":1,"banner":"SSH-2.0","error":null}`,
-		`"trace","target":"a","addr":"192.0.2.1","proto":"udp","reached":true,"stop":"reached","path_id":null,"pmtu":1500,"hops":[{"ttl":1,"probes":[{"status":"expired","reason":"ttl-exceeded","from":"192.0.2.254","name":null,"rtt_ms":0.3,"reply_ttl":64,"quoted_ttl":1,"mpls":[{"label":16,"tc":0,"s":1,"ttl":1}],"flow":1,"nat":false}]}]}`,
 		`"dns","server":"192.0.2.53","transport":"udp","question":"example.net. A","rcode":"NOERROR","flags":["aa"],"answers":["192.0.2.1"],"nsid":null,"ede":null,"size_bytes":64,"phases_ms":{"query":1.5},"attempts":1,"status":"reply","reason":"dns-reply","error":null}`,
 	} {
 		if _, err := outputtest.Lines([]byte(head + body + "\n")); err != nil {

@@ -29,6 +29,13 @@ type TraceHeader struct {
 }
 
 var traceFormats []format
+var _ = []format{
+	{"plain", newTracePlain},
+	{"table", newTraceTable},
+	{"json", newTraceJSON},
+	{"dot", newTraceDot},
+	{"csv", newTraceCSV},
+}
 
 // TraceFormats returns the names that NewTraceView knows.
 func TraceFormats() []string { return formatNames(traceFormats) }

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -67,7 +68,8 @@ func Lines(data []byte) ([]Record, error) {
 // Run is Lines for the records of one whole run of probes. It checks also that
 // run comes first and end last, that all share the run's id, that every target
 // has one summary, and, where there are probe records, that the summaries count
-// exactly what these say.
+// exactly what these say. In a run of traces it checks that each target has at
+// most one, and that a target was answered exactly if its trace reached it.
 func Run(data []byte) ([]Record, error) {
 	records, err := Lines(data)
 	if err != nil {
@@ -76,6 +78,7 @@ func Run(data []byte) ([]Record, error) {
 	if len(records) < 2 {
 		return nil, fmt.Errorf("%d records: want at least run and end", len(records))
 	}
+	trace := records[0]["verb"] == "trace"
 	counted, summed := map[string]int64{}, map[string]int64{}
 	for i, r := range records {
 		if (r.Name() == "run") != (i == 0) || (r.Name() == "end") != (i == len(records)-1) {
@@ -86,6 +89,9 @@ func Run(data []byte) ([]Record, error) {
 		}
 		switch r.Name() {
 		case "probe":
+			if trace {
+				break // summaries count those of the last hop alone
+			}
 			counted["probes"]++
 			countProbe(counted, r)
 		case "summary":
@@ -93,6 +99,11 @@ func Run(data []byte) ([]Record, error) {
 			for _, field := range countFields {
 				summed[field] += integer(r[field])
 			}
+		}
+	}
+	if trace {
+		if err := compareTraces(records); err != nil {
+			return nil, err
 		}
 	}
 	summed["targets"] = integer(records[len(records)-1]["targets"])
@@ -143,6 +154,36 @@ func compare(counted, summed map[string]int64) error {
 		if counted[f] != summed[f] {
 			return fmt.Errorf("records say %s %d, summaries and end %d", f, counted[f], summed[f])
 		}
+	}
+	return nil
+}
+
+// compareTraces checks the traces of a run against its summaries. Two targets
+// may have the same name and address.
+func compareTraces(records []Record) error {
+	type key struct{ name, addr any }
+	reached, answered := map[key]int{}, map[key]int{}
+	targets, traces := 0, 0
+	for _, r := range records {
+		k := key{r["target"], r["addr"]}
+		switch {
+		case r.Name() == "trace":
+			traces++
+			if r["reached"] == true {
+				reached[k]++
+			}
+		case r.Name() == "summary":
+			targets++
+			if integer(r["received"])+integer(r["late"]) > 0 {
+				answered[k]++
+			}
+		}
+	}
+	if traces > targets {
+		return fmt.Errorf("%d traces of %d targets", traces, targets)
+	}
+	if !maps.Equal(reached, answered) {
+		return fmt.Errorf("traces reached %v, summaries have answers of %v", reached, answered)
 	}
 	return nil
 }

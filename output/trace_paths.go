@@ -1,0 +1,220 @@
+package output
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/mattn/go-runewidth"
+
+	"netprobe/probe"
+)
+
+// maxWays is how many ways through a diamond are drawn one by one. Beyond that
+// its links are listed.
+const maxWays = 32
+
+// A node is an address at a distance; one that is not valid did not answer.
+type node struct {
+	ttl  int
+	addr netip.Addr
+}
+
+// pathGraph is what the links of a Path say.
+type pathGraph struct {
+	next  map[node][]node
+	hops  map[int][]node // by distance
+	low   int
+	high  int
+	names *names
+}
+
+func newGraph(p *probe.Path, n *names) *pathGraph {
+	g := &pathGraph{next: map[node][]node{}, hops: map[int][]node{}, names: n}
+	for _, l := range p.Links {
+		from, to := node{int(l.TTL), l.From}, node{int(l.TTL) + 1, l.To}
+		g.next[from] = insert(g.next[from], to)
+		g.hops[from.ttl] = insert(g.hops[from.ttl], from)
+		g.hops[to.ttl] = insert(g.hops[to.ttl], to)
+		if g.low == 0 || from.ttl < g.low {
+			g.low = from.ttl
+		}
+		g.high = max(g.high, to.ttl)
+	}
+	return g
+}
+
+// insert puts n into list, in the order of addresses, unless it is there.
+func insert(list []node, n node) []node {
+	i, found := slices.BinarySearchFunc(list, n, compareNodes)
+	if found {
+		return list
+	}
+	return slices.Insert(list, i, n)
+}
+
+func compareNodes(a, b node) int {
+	return cmp.Or(cmp.Compare(a.ttl, b.ttl), a.addr.Compare(b.addr))
+}
+
+func (g *pathGraph) label(n node) string {
+	if !n.addr.IsValid() {
+		return "*"
+	}
+	return g.names.host(n.addr)
+}
+
+// drawing returns the diamonds of p: the sections in which packets have several
+// ways, each from the hop where these part to the one where they meet.
+func drawing(p *probe.Path, n *names) []string {
+	if len(p.Links) == 0 {
+		return nil
+	}
+	g := newGraph(p, n)
+	var lines []string
+	for ttl := g.low; ttl <= g.high; ttl++ {
+		if len(g.hops[ttl]) < 2 {
+			continue
+		}
+		end := ttl
+		for end <= g.high && len(g.hops[end]) > 1 {
+			end++
+		}
+		lines = append(lines, g.diamond(ttl, end, p)...)
+		ttl = end
+	}
+	if lines == nil {
+		return []string{"", "paths: one"}
+	}
+	return append([]string{""}, lines...)
+}
+
+// diamond draws the hops from ttl up to, not including, end.
+func (g *pathGraph) diamond(ttl, end int, p *probe.Path) []string {
+	fork, join := g.hops[ttl-1], g.hops[end]
+	starts := g.hops[ttl]
+	ways, all := g.ways(starts, end)
+	heading := "paths"
+	if len(fork) > 0 {
+		heading += fmt.Sprintf(" from hop %d (%s)", ttl-1, g.label(fork[0]))
+	}
+	if len(join) > 0 {
+		heading += fmt.Sprintf(" to hop %d (%s)", end, g.label(join[0]))
+	}
+	if all {
+		heading += fmt.Sprintf(": %d ways", len(ways))
+	} else {
+		heading += fmt.Sprintf(": more than %d ways", maxWays)
+	}
+	for i := range p.Hops {
+		if h := &p.Hops[i]; int(h.TTL) == ttl && h.Balance > probe.BalanceNone {
+			heading += ", " + strings.Replace(h.Balance.String(), "-", " ", 1)
+		}
+	}
+	if !all {
+		return append([]string{heading}, g.listing(ttl, end)...)
+	}
+	return append([]string{heading}, g.picture(ways, len(fork) > 0, len(join) > 0)...)
+}
+
+// ways returns the ways from starts up to the hop before end; ok is false if
+// there are more than maxWays, or one has no end.
+func (g *pathGraph) ways(starts []node, end int) (ways [][]node, ok bool) {
+	var walk func(way []node) bool
+	walk = func(way []node) bool {
+		last := way[len(way)-1]
+		next := g.next[last]
+		if last.ttl+1 >= end || len(next) == 0 {
+			ways = append(ways, slices.Clone(way))
+			return len(ways) <= maxWays
+		}
+		for _, n := range next {
+			if !walk(append(way[:len(way):len(way)], n)) {
+				return false
+			}
+		}
+		return true
+	}
+	for _, s := range starts {
+		if !walk([]node{s}) {
+			return nil, false
+		}
+	}
+	return ways, true
+}
+
+// picture draws one line for each way:
+//
+//	├─ 198.51.100.1 ── 198.51.100.11 ─┐
+//	├─ 198.51.100.2 ── *              ─┤
+//	└─ 198.51.100.3 ── 198.51.100.13 ─┘
+func (g *pathGraph) picture(ways [][]node, fork, join bool) []string {
+	var widths []int
+	for _, way := range ways {
+		for i, n := range way {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], runewidth.StringWidth(g.label(n)))
+		}
+	}
+	var lines []string
+	for i, way := range ways {
+		left, right := corner(i, len(ways), "┌", "├", "└", "─"), corner(i, len(ways), "┐", "┤", "┘", "─")
+		if fork && i == 0 && len(ways) > 1 {
+			left = "┬"
+		}
+		var b strings.Builder
+		b.WriteString("  " + left + "─ ")
+		for j := range widths {
+			label, link := "", "    "
+			if j < len(way) {
+				label = g.label(way[j])
+			}
+			if j > 0 && j < len(way) {
+				link = " ── "
+			}
+			if j > 0 {
+				b.WriteString(link)
+			}
+			b.WriteString(label + strings.Repeat(" ", widths[j]-runewidth.StringWidth(label)))
+		}
+		if join && len(way) == len(widths) {
+			b.WriteString(" ─" + right)
+		}
+		lines = append(lines, strings.TrimRight(b.String(), " "))
+	}
+	return lines
+}
+
+// corner picks the character of line i of n.
+func corner(i, n int, first, middle, last, only string) string {
+	switch {
+	case n == 1:
+		return only
+	case i == 0:
+		return first
+	case i == n-1:
+		return last
+	}
+	return middle
+}
+
+// listing returns the links of a diamond too wide to be drawn.
+func (g *pathGraph) listing(ttl, end int) []string {
+	var lines []string
+	for t := ttl - 1; t < end; t++ {
+		for _, from := range g.hops[t] {
+			var to []string
+			for _, n := range g.next[from] {
+				to = append(to, g.label(n))
+			}
+			if len(to) > 0 {
+				lines = append(lines, fmt.Sprintf("  hop %d  %s → %s", t, g.label(from), strings.Join(to, ", ")))
+			}
+		}
+	}
+	return lines
+}
