@@ -19,8 +19,8 @@ func hopAddrs(n int) []netip.Addr {
 	return lab.Addrs(fmt.Sprintf("198.51.100.%d", n), fmt.Sprintf("2001:db8:100::%x", n))
 }
 
-// chain is a path of n hops, each trip farther than the one before.
-func chain(n int, trip time.Duration) lab.Topology {
+// line is a path of n hops, each trip farther than the one before.
+func line(n int, trip time.Duration) lab.Topology {
 	half := lab.Link{Delay: trip / 2}
 	t := lab.Topology{Out: half, Back: half}
 	for i := range n {
@@ -71,7 +71,7 @@ func hopOf(n int, target string) string {
 // a half, with three probes a hop, all in one flow.
 func TestWholePathInOneTrip(t *testing.T) {
 	everyKind(t, func(t *testing.T, proto rawsock.Proto, addr string) {
-		rehearse(t, chain(19, 5*ms), Config{Targets: targets(addr), Proto: proto}, func(t *testing.T, p *play) {
+		rehearse(t, line(19, 5*ms), Config{Targets: targets(addr), Proto: proto}, func(t *testing.T, p *rehearsal) {
 			path := p.paths[0]
 			if path.Stop != probe.StopReached || len(path.Hops) != 20 {
 				t.Fatalf("stop %v after %d hops", path.Stop, len(path.Hops))
@@ -100,11 +100,11 @@ func TestWholePathInOneTrip(t *testing.T) {
 // Hops that never answer cost a fair time, not a fixed one.
 func TestSilentHops(t *testing.T) {
 	everyKind(t, func(t *testing.T, proto rawsock.Proto, addr string) {
-		topo := chain(19, 5*ms)
+		topo := line(19, 5*ms)
 		for _, n := range []int{5, 9, 13} {
 			topo.Hops[n-1].Silent = true
 		}
-		rehearse(t, topo, Config{Targets: targets(addr), Proto: proto}, func(t *testing.T, p *play) {
+		rehearse(t, topo, Config{Targets: targets(addr), Proto: proto}, func(t *testing.T, p *rehearsal) {
 			path := p.paths[0]
 			if path.Stop != probe.StopReached || len(path.Hops) != 20 {
 				t.Fatalf("stop %v after %d hops", path.Stop, len(path.Hops))
@@ -126,12 +126,12 @@ func TestSilentHops(t *testing.T) {
 // A target behind a firewall ends the trace a second after the last answer.
 func TestFirewalledTarget(t *testing.T) {
 	everyKind(t, func(t *testing.T, proto rawsock.Proto, addr string) {
-		topo := chain(19, 5*ms)
+		topo := line(19, 5*ms)
 		for n := 16; n <= 19; n++ {
 			topo.Hops[n-1].Silent = true
 		}
 		topo.Hosts[0].Silent = true
-		rehearse(t, topo, Config{Targets: targets(addr), Proto: proto}, func(t *testing.T, p *play) {
+		rehearse(t, topo, Config{Targets: targets(addr), Proto: proto}, func(t *testing.T, p *rehearsal) {
 			path := p.paths[0]
 			if path.Stop != probe.StopGap || path.Reached() {
 				t.Fatalf("stop %v", path.Stop)
@@ -156,9 +156,9 @@ func TestFirewalledTarget(t *testing.T) {
 func TestSlowHop(t *testing.T) {
 	for _, delay := range []time.Duration{600 * ms, 1200 * ms} {
 		t.Run(delay.String(), func(t *testing.T) {
-			topo := chain(3, 4*ms)
+			topo := line(3, 4*ms)
 			topo.Hops[1].Delay = delay
-			rehearse(t, topo, Config{Targets: targets(target4)}, func(t *testing.T, p *play) {
+			rehearse(t, topo, Config{Targets: targets(target4)}, func(t *testing.T, p *rehearsal) {
 				path := p.paths[0]
 				wantRow(t, path, 2, hopOf(2, target4))
 				wantRow(t, path, 4, target4)
@@ -175,9 +175,9 @@ func TestSlowHop(t *testing.T) {
 // Both slow hops of a path are waited for: the first to answer shows what this
 // path is like.
 func TestSlowHops(t *testing.T) {
-	topo := chain(3, 4*ms)
+	topo := line(3, 4*ms)
 	topo.Hops[1].Delay, topo.Hops[2].Delay = 600*ms, 1200*ms
-	rehearse(t, topo, Config{Targets: targets(target4)}, func(t *testing.T, p *play) {
+	rehearse(t, topo, Config{Targets: targets(target4)}, func(t *testing.T, p *rehearsal) {
 		for n := 1; n <= 3; n++ {
 			wantRow(t, p.paths[0], n, hopOf(n, target4))
 		}
@@ -186,9 +186,9 @@ func TestSlowHops(t *testing.T) {
 
 // With a timeout of the user's each probe has exactly that long.
 func TestTimeout(t *testing.T) {
-	topo := chain(3, 4*ms)
+	topo := line(3, 4*ms)
 	topo.Hops[1].Silent = true
-	rehearse(t, topo, Config{Targets: targets(target4), Timeout: 2 * time.Second}, func(t *testing.T, p *play) {
+	rehearse(t, topo, Config{Targets: targets(target4), Timeout: 2 * time.Second}, func(t *testing.T, p *rehearsal) {
 		if p.took < 2*time.Second || p.took > 4*time.Second {
 			t.Errorf("took %v", p.took)
 		}
@@ -198,9 +198,9 @@ func TestTimeout(t *testing.T) {
 // A router that says that the path leads nowhere ends the trace.
 func TestUnreachable(t *testing.T) {
 	everyKind(t, func(t *testing.T, proto rawsock.Proto, addr string) {
-		topo := chain(6, 4*ms)
+		topo := line(6, 4*ms)
 		topo.Hops[3].Error = lab.AdminProhibited
-		rehearse(t, topo, Config{Targets: targets(addr), Proto: proto}, func(t *testing.T, p *play) {
+		rehearse(t, topo, Config{Targets: targets(addr), Proto: proto}, func(t *testing.T, p *rehearsal) {
 			path := p.paths[0]
 			if path.Stop != probe.StopUnreachable {
 				t.Fatalf("stop %v", path.Stop)
@@ -223,7 +223,7 @@ func TestUnreachable(t *testing.T) {
 // What never left is no hop that kept silent.
 func TestUnsentProbes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPlay(t, chain(3, 4*ms), Config{Targets: targets(target4)})
+		p := newRehearsal(t, line(3, 4*ms), Config{Targets: targets(target4)})
 		p.conn.fail = func(pr rawsock.Probe) error {
 			if pr.TTL == 2 {
 				return errDenied
@@ -243,7 +243,7 @@ func TestUnsentProbes(t *testing.T) {
 // Without a way to send there is no path, and no silence.
 func TestNothingSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPlay(t, chain(3, 4*ms), Config{Targets: targets(target4)})
+		p := newRehearsal(t, line(3, 4*ms), Config{Targets: targets(target4)})
 		p.conn.fail = func(rawsock.Probe) error { return errDenied }
 		p.run(t.Context())
 		end := p.ends[0]

@@ -134,8 +134,8 @@ func (a timerAlarm) Wake() {
 
 func (timerAlarm) Close() error { return nil }
 
-// play is one run of the engine over the in-memory lab.
-type play struct {
+// rehearsal is one run of the engine over the in-memory lab.
+type rehearsal struct {
 	*Engine
 	t       *testing.T
 	mem     *lab.Memory
@@ -147,14 +147,14 @@ type play struct {
 }
 
 // newPlay prepares a run. It must be called in a synctest bubble.
-func newPlay(t *testing.T, topo lab.Topology, cfg Config) *play {
+func newRehearsal(t *testing.T, topo lab.Topology, cfg Config) *rehearsal {
 	t.Helper()
 	a := newTimerAlarm()
 	e := newEngine(cfg, a)
 	if e.flow == 0 {
 		e.flow = 62000
 	}
-	p := &play{t: t, Engine: e, mem: topo.Memory(), paths: map[int]*probe.Path{}, ends: map[int]probe.Result{}}
+	p := &rehearsal{t: t, Engine: e, mem: topo.Memory(), paths: map[int]*probe.Path{}, ends: map[int]probe.Result{}}
 	e.route = func(dst netip.Addr) (netip.Addr, error) { return p.mem.Source(dst), nil }
 	p.conn = newLabConn(t, p.mem, e.cfg.Proto, a.Wake)
 	for _, f := range familiesOf(cfg.Targets) {
@@ -164,7 +164,7 @@ func newPlay(t *testing.T, topo lab.Topology, cfg Config) *play {
 }
 
 // run lets the engine probe until it ends or ctx does.
-func (p *play) run(ctx context.Context) *play {
+func (p *rehearsal) run(ctx context.Context) *rehearsal {
 	p.t.Helper()
 	err := p.Probe(ctx, func(r probe.Result) {
 		if path, ok := r.Detail.(*probe.Path); ok {
@@ -186,7 +186,7 @@ func (p *play) run(ctx context.Context) *play {
 
 // check verifies what holds whatever the network does: each probe has exactly
 // one outcome, numbers have no gaps, a hop's details are there.
-func (p *play) check() {
+func (p *rehearsal) check() {
 	p.t.Helper()
 	type id struct {
 		target int
@@ -217,8 +217,8 @@ func (p *play) check() {
 	}
 }
 
-// rehearse runs cfg over topo in virtual time and hands the play to look.
-func rehearse(t *testing.T, topo lab.Topology, cfg Config, look func(*testing.T, *play)) {
+// rehearse runs cfg over topo in virtual time and hands the rehearsal to look.
+func rehearse(t *testing.T, topo lab.Topology, cfg Config, look func(*testing.T, *rehearsal)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { look(t, newPlay(t, topo, cfg).run(t.Context())) })
+	synctest.Test(t, func(t *testing.T) { look(t, newRehearsal(t, topo, cfg).run(t.Context())) })
 }

@@ -79,7 +79,7 @@ func TestRandomPaths(t *testing.T) {
 		t.Run(fmt.Sprintf("%d %v %s", seed, proto, addr), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				topo := randomPath(seed)
-				p := newPlay(t, topo, Config{Targets: targets(addr), Proto: proto}).run(t.Context())
+				p := newRehearsal(t, topo, Config{Targets: targets(addr), Proto: proto}).run(t.Context())
 				agree(t, p, len(topo.Hops))
 			})
 		})
@@ -87,7 +87,7 @@ func TestRandomPaths(t *testing.T) {
 }
 
 // agree holds what p found out against the log of its network of that many hops.
-func agree(t *testing.T, p *play, hops int) {
+func agree(t *testing.T, p *rehearsal, hops int) {
 	t.Helper()
 	path := p.paths[0]
 	trips := p.mem.Log().Truth()
@@ -118,7 +118,7 @@ func agree(t *testing.T, p *play, hops int) {
 }
 
 // agreeProbe checks one probe against its trip.
-func agreeProbe(t *testing.T, p *play, trip *lab.Trip, r probe.Result) {
+func agreeProbe(t *testing.T, p *rehearsal, trip *lab.Trip, r probe.Result) {
 	t.Helper()
 	answer, ok := trip.Answer()
 	switch {
