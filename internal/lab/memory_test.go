@@ -57,7 +57,7 @@ func (c *client) echo(target netip.Addr, seq uint16, payload []byte) []byte {
 }
 
 // echoDF sends an echo request that must not be fragmented.
-func (c *client) echoDF(target netip.Addr, seq uint16, payload []byte) {
+func (c *client) echoDF(target netip.Addr, seq uint16, payload []byte) []byte {
 	c.t.Helper()
 	h := header{src: c.m.Source(target), dst: target, ttl: c.ttl}
 	raw := bytes.Clone(c.codec.echo(h, EchoRequest, 7, seq, payload))
@@ -68,6 +68,7 @@ func (c *client) echoDF(target netip.Addr, seq uint16, payload []byte) {
 	if err := c.m.Send(raw); err != nil {
 		c.t.Fatal(err)
 	}
+	return raw
 }
 
 // got is a packet as the prober sees it.
