@@ -137,8 +137,8 @@ func (e *Engine) plausible(f *flight, r *rawsock.Reply) *flight {
 		if r.Flow != f.flow {
 			return nil
 		}
-	case r.N == f.n && r.HasN && r.IPID == f.n && r.HasIPID:
-		// Both agree: addresses and ports may be a translator's.
+	case r.HasN && r.N == f.n && (r.HasIPID && r.IPID == f.n || r.Proto == rawsock.TCP && r.Check == uint16(f.cookie)):
+		// Two numbers agree: addresses and ports may be a translator's.
 	case r.Quoted.Dst != to.WithZone(""), r.Quoted.Src == f.track.src.WithZone("") && r.Flow != f.flow:
 		return nil
 	}

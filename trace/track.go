@@ -24,6 +24,7 @@ type track struct {
 
 	phase phase // the present one
 	look  *look
+	loss  *lossPhase // nil if it was not asked for
 }
 
 func newTrack(t *probe.Target, l *lane) *track { return &track{t: t, lane: l} }
@@ -68,6 +69,9 @@ func (e *Engine) after(tr *track, k known) phase {
 	switch {
 	case e.cfg.Monitor:
 		return newMonitor(&e.cfg, tr.look)
+	case tr.loss == nil && (e.cfg.Verdict || e.cfg.Count > quick):
+		tr.loss = newLoss(k)
+		return tr.loss
 	}
 	return nil
 }
@@ -81,8 +85,13 @@ func (tr *track) known(e *Engine) known {
 	if k.last == 0 {
 		k.last = uint8(tr.look.far)
 	}
+	row := probe.PathHop{TTL: k.last, Target: k.reached}
 	for _, f := range tr.flights {
-		k.attempts = append(k.attempts, f.attempt)
+		f = tr.standIn(f, &row)
+		early := f.state == inFlight && e.now()-f.sent < tr.patience(f)
+		if f.ttl <= k.last && !early || f.fromTarget() {
+			k.attempts = append(k.attempts, f.attempt)
+		}
 	}
 	return k
 }
@@ -185,6 +194,7 @@ func (e *Engine) path(tr *track, stop probe.Stop) *probe.Path {
 		tr.fill(p.Hops)
 	}
 	p.ID = pathID(p.Hops)
+	tr.judge(p)
 	return p
 }
 
@@ -221,6 +231,19 @@ func (tr *track) standIn(f *flight, end *probe.PathHop) *flight {
 		}
 	}
 	return f
+}
+
+// judge adds what the later phases say.
+func (tr *track) judge(p *probe.Path) {
+	if tr.loss == nil {
+		return
+	}
+	verdicts := tr.loss.verdicts()
+	for i := range p.Hops {
+		if v, ok := verdicts[p.Hops[i].TTL]; ok {
+			p.Hops[i].Loss = &v
+		}
+	}
 }
 
 // pathID is a digest of who answered where on the constant flow. Silent hops
