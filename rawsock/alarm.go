@@ -25,8 +25,12 @@ func NewAlarm() (*Alarm, error) {
 // be under way.
 func (a *Alarm) Watch(c *Conn) bool { return a.watch(c) }
 
+// WatchTracer is Watch for a Tracer, with all its sockets. There is nothing else
+// to wait with; where this reports false, OpenTracer does not succeed.
+func (a *Alarm) WatchTracer(t *Tracer) bool { return a.watchTracer(t) }
+
 // Wait returns after d, as soon as Wake was called since the last Wait
-// returned, or when a watched Conn has something to Drain, which it then
+// returned, or when a watched Conn or Tracer has something to Drain, which it then
 // reports. Calls must not overlap.
 func (a *Alarm) Wait(d time.Duration) (readable bool) { return a.wait(d) }
 

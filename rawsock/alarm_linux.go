@@ -29,8 +29,12 @@ func (a *alarm) open() error {
 	return opError("eventfd", err)
 }
 
-func (a *alarm) watch(c *Conn) bool {
-	a.fds = append(a.fds, unix.PollFd{Fd: int32(c.fd), Events: unix.POLLIN})
+func (a *alarm) watch(c *Conn) bool { return a.add(c.fd) }
+
+func (a *alarm) watchTracer(t *Tracer) bool { return a.add(t.ready) }
+
+func (a *alarm) add(fd int) bool {
+	a.fds = append(a.fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
 	return true
 }
 

@@ -18,6 +18,8 @@ func (a *alarm) open() error {
 // watch cannot: these sockets belong to package net.
 func (a *alarm) watch(*Conn) bool { return false }
 
+func (a *alarm) watchTracer(*Tracer) bool { return false }
+
 func (a *alarm) wait(d time.Duration) (readable bool) {
 	a.timer.Reset(d)
 	select {

@@ -11,6 +11,10 @@ import (
 // power of two, not aligned, or on a datagram socket larger than one.
 var ErrIDs = errors.New("identifiers must be an aligned power of two, and one on a datagram socket")
 
+// ErrFlows is returned for a flow beyond 65535 or the range of a Tracer, or for
+// more different ones than a Datagram Tracer has sockets for.
+var ErrFlows = errors.New("no such flow: too many, or beyond the range of source ports")
+
 // A PermissionError says that this process may not open an ICMP socket of Kind.
 type PermissionError struct {
 	Kind Kind  // what was asked; Auto if neither kind is allowed

@@ -25,6 +25,7 @@ const (
 type outlet struct {
 	fd     int
 	stamps bool   // transmit timestamps are asked for
+	deaf   bool   // no ICMP error ever comes to it: what a send fails with is its own
 	via    Config // for questions about routes
 	out    sender
 }
@@ -172,7 +173,7 @@ func (o *outlet) push(n int) (int, unix.Errno) {
 		if errno == 0 {
 			continue
 		}
-		if tries++; !mayBePending(errno) || tries > pendingLimit {
+		if tries++; o.deaf || !mayBePending(errno) || tries > pendingLimit {
 			return done, errno
 		}
 		if tries == pendingTries {

@@ -53,8 +53,8 @@ type Probe struct {
 	Key      uint32 // comes back with this packet's transmit timestamp
 }
 
-// A Reply is one thing a Tracer was told. Its slices are valid only until the
-// next Drain.
+// A Reply is one thing a Tracer was told. It is valid only as long as visit
+// runs: copy what is to be kept of its slices.
 type Reply struct {
 	Event      Event // Echo is an answer of the target by the probe's own protocol: echo reply, UDP datagram, SYN-ACK or RST
 	Proto      Proto // of the probe
@@ -86,7 +86,7 @@ type Reply struct {
 
 // Quoted is the header of our packet as an ICMP error quotes it.
 type Quoted struct {
-	Seen     bool // the socket showed it: never on a Datagram Tracer
+	Seen     bool // the socket showed it: a Datagram Tracer tells no more than Dst, and for ICMP Sum
 	Src, Dst netip.Addr
 	TTL, TOS uint8
 	Sum      uint16 // transport checksum; valid if HasSum
@@ -120,9 +120,89 @@ type TracerConfig struct {
 	// free one between 61000 and 64999, where Linux gives out none by itself.
 	Flow uint16
 
+	// Beside is a Tracer of the other family that has the flow already, if this
+	// one is to have the same: datagram sockets of both kinds of ICMP share one
+	// set of identifiers. It must not be closed before.
+	Beside *Tracer
+
 	Source           netip.Addr // bind to this local address; any if invalid
 	Interface        string     // leave and arrive through this interface only
 	Mark             int        // fwmark; 0 for none
 	RecvBuf, SendBuf int        // bytes; 0 for the system's
 	NoStamps         bool       // no transmit timestamps
 }
+
+// MaxFlows is how many flows, from the reserved one on, a Tracer can use.
+const MaxFlows = 1024
+
+// A Tracer is the sockets that path probes of one protocol and family leave
+// from and their answers come to. Send and Drain may run at the same time,
+// each in one goroutine; an Alarm waits for it.
+//
+// A Raw Tracer builds its packets whole, sees every ICMP error with what it
+// quotes, and reserves its source port, so that the kernel resets a connection
+// that a SYN opened. A Datagram Tracer needs no privilege for UDP, and for
+// ICMP a group in net.ipv4.ping_group_range; the kernel writes its IP headers
+// and sorts the errors. It never sees a quoted IP header, and of UDP no quoted
+// header at all: the cookie alone tells which probe it was, which a router that
+// quotes 8 octets does not show.
+type Tracer struct {
+	family Family
+	proto  Proto
+	kind   Kind
+	flow   uint16
+	tracer // what differs by operating system
+}
+
+// OpenTracer opens the sockets. It returns *PermissionError if that needs
+// privileges this process lacks, as TCP always does; errors.ErrUnsupported
+// (wrapped) where the operating system cannot; EADDRINUSE (wrapped) if the flow
+// asked for is somebody else's; ErrFlows for one that cannot be; else a wrapped
+// *os.SyscallError.
+func OpenTracer(cfg TracerConfig) (*Tracer, error) {
+	if cfg.Family == 0 {
+		cfg.Family = IPv4
+	}
+	if cfg.Proto == 0 {
+		cfg.Proto = ICMP
+	}
+	return openTracer(cfg)
+}
+
+// Flow is the reserved source port or echo identifier. On a Raw Tracer probes
+// may have any of the MaxFlows from there on, on a Datagram Tracer any flows, but
+// only 64 different ones; no flow passes 65535.
+func (t *Tracer) Flow() uint16 { return t.flow }
+
+// Kind is Raw or Datagram.
+func (t *Tracer) Kind() Kind { return t.kind }
+
+// Family is the IP version.
+func (t *Tracer) Family() Family { return t.family }
+
+// Proto is the protocol of the probes.
+func (t *Tracer) Proto() Proto { return t.proto }
+
+// KernelClock reports whether both probes and answers are stamped by the kernel.
+func (t *Tracer) KernelClock() bool { return t.kernelClock() }
+
+// Dropped is how many messages the kernel has dropped because a receive buffer
+// was full, as last reported.
+func (t *Tracer) Dropped() uint32 { return t.drops() }
+
+// Send sends ps in order and returns how many the kernel took, and if that is
+// not all, why it refused the next one: a wrapped *os.SyscallError for CauseOf,
+// or ErrFlows. A probe larger than the MTU of the interface is refused as
+// TooBig; what the kernel knows of the path beyond does not matter. It does
+// not allocate unless it fails or a flow is new.
+//
+// Probes without From leave from the address the route to them has.
+func (t *Tracer) Send(ps []Probe) (n int, err error) { return t.send(ps) }
+
+// Drain tells visit all there is without blocking, the stamp of a probe before
+// its answer. It stops after some thousand messages, that a storm may not hold
+// the caller. It does not allocate. Calls must not overlap.
+func (t *Tracer) Drain(visit func(*Reply)) error { return t.drain(visit) }
+
+// Close closes all descriptors. No other call may be under way.
+func (t *Tracer) Close() error { return t.close() }

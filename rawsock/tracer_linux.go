@@ -1,0 +1,376 @@
+package rawsock
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// tracer is the Linux part of a Tracer.
+//
+// Raw: one outlet, which never receives; a raw socket that hears ICMP; for UDP
+// and TCP one more that hears the answers of targets, and one that holds the
+// port and hears nothing. Datagram: an outlet per flow, which hears its own
+// answers and errors.
+type tracer struct {
+	cfg     TracerConfig
+	stamps  bool // packets that leave are stamped, and what arrives is
+	ready   int  // epoll(7) descriptor of all that follow
+	outlets atomic.Pointer[[]*flowOutlet]
+	inlets  []*inlet
+	reserve int                    // socket that holds the port; -1 if there is none
+	beside  atomic.Pointer[Tracer] // of the other family, with which flows are shared
+
+	build   []byte // packets being sent
+	sources map[netip.Addr]netip.Addr
+
+	in, err receiver // data and error queue
+	reply   Reply
+}
+
+// A flowOutlet is an outlet of one flow, or on a Raw Tracer of all.
+type flowOutlet struct {
+	outlet
+	flow    uint16
+	dropped atomic.Uint32
+}
+
+// An inlet is a raw socket that receives.
+type inlet struct {
+	fd      int
+	proto   uint8 // what the IP header of its packets says
+	dropped atomic.Uint32
+}
+
+const (
+	maxOutlets = 64
+
+	// The range flows are picked from begins where that of the system ends
+	// (net.ipv4.ip_local_port_range), and leaves room for MaxFlows.
+	firstFlow, lastFlow = 61000, 65535 - MaxFlows
+	flowTries           = 100
+)
+
+func openTracer(cfg TracerConfig) (*Tracer, error) {
+	if cfg.Kind == Datagram && cfg.Proto == TCP {
+		return nil, &PermissionError{Kind: Raw, Err: unix.EPERM}
+	}
+	kinds := []Kind{cfg.Kind}
+	if cfg.Kind == Auto {
+		kinds = []Kind{Raw, Datagram}
+	}
+	var refused error
+	for _, k := range kinds {
+		if k == Datagram && cfg.Proto == TCP {
+			continue
+		}
+		t, err := openTracerKind(cfg, k)
+		if denied, ok := errors.AsType[*PermissionError](err); ok {
+			refused = denied.Err
+			continue
+		}
+		return t, err
+	}
+	return nil, &PermissionError{Kind: cfg.Kind, Err: refused}
+}
+
+func openTracerKind(cfg TracerConfig, k Kind) (*Tracer, error) {
+	t := &Tracer{family: cfg.Family, proto: cfg.Proto, kind: k}
+	t.cfg, t.cfg.Kind, t.reserve = cfg, k, -1
+	t.stamps = !cfg.NoStamps
+	t.outlets.Store(new([]*flowOutlet))
+	t.beside.Store(cfg.Beside)
+	var err error
+	if t.ready, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, opError("epoll_create1", err)
+	}
+	if k == Raw {
+		err = t.openRaw()
+	} else {
+		err = t.pickFlow(func(flow uint16) error {
+			_, err := t.addOutlet(flow)
+			return err
+		})
+		t.err.init(quoteBuffer)
+	}
+	if err != nil {
+		_ = t.close()
+		return nil, err
+	}
+	t.in.init(tracerBuffer)
+	if cfg.Beside != nil {
+		cfg.Beside.beside.Store(t)
+	}
+	return t, nil
+}
+
+const (
+	tracerBuffer = 2048 // what answers say in more than that is not read
+	quoteBuffer  = 1536 // of an ICMP error, with its extensions
+	stampBuffer  = 64   // departures carry nothing
+)
+
+// pickFlow tries the flow asked for, or some at random until one is free.
+func (t *Tracer) pickFlow(try func(flow uint16) error) error {
+	if t.cfg.Flow != 0 {
+		t.flow = t.cfg.Flow
+		return try(t.flow)
+	}
+	var err error
+	for range flowTries {
+		t.flow = uint16(firstFlow + rand.IntN(lastFlow-firstFlow+1))
+		if err = try(t.flow); !errors.Is(err, unix.EADDRINUSE) {
+			return err
+		}
+	}
+	return err
+}
+
+// openRaw opens the socket that sends last: until then nothing can answer.
+func (t *Tracer) openRaw() error {
+	if err := t.pickFlow(t.reservePort); err != nil {
+		return err
+	}
+	if err := t.addInlet(ICMP.number(t.family)); err != nil {
+		return err
+	}
+	if t.proto != ICMP {
+		if err := t.addInlet(uint8(t.proto)); err != nil {
+			return err
+		}
+	}
+	fd, err := t.socket(unix.SOCK_RAW, unix.IPPROTO_RAW)
+	if err != nil {
+		return err
+	}
+	t.err.init(stampBuffer)
+	_, err = t.adopt(fd, t.flow, t.cfg.errorOptions())
+	return err
+}
+
+// reservePort holds the source port, so that nobody else gets it, and the kernel
+// answers a SYN-ACK to it with an RST. An echo identifier cannot be held.
+func (t *Tracer) reservePort(flow uint16) error {
+	if t.proto == ICMP {
+		return nil
+	}
+	typ := unix.SOCK_DGRAM
+	if t.proto == TCP {
+		typ = unix.SOCK_STREAM
+	}
+	fd, err := t.socket(typ, 0)
+	if err != nil {
+		return err
+	}
+	t.reserve = fd
+	if t.proto == UDP {
+		err = attach(fd, hearNothing())
+	}
+	if err == nil {
+		err = t.bind(fd, flow)
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		t.reserve = -1
+	}
+	return err
+}
+
+func (t *Tracer) bind(fd int, port uint16) error {
+	src := t.cfg.Source
+	if !src.IsValid() {
+		src = netip.IPv4Unspecified()
+		if t.family == IPv6 {
+			src = netip.IPv6Unspecified()
+		}
+	}
+	sa, err := sockaddrOf(src, int(port))
+	if err != nil {
+		return err
+	}
+	return opError(fmt.Sprintf("bind %v", netip.AddrPortFrom(src, port)), unix.Bind(fd, sa))
+}
+
+// socket opens a socket with what all have in common.
+func (t *Tracer) socket(typ, proto int) (int, error) {
+	domain := (&Config{Family: t.family}).domain()
+	fd, err := unix.Socket(domain, typ|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, proto)
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		return -1, &PermissionError{Kind: t.kind, Err: err}
+	}
+	if err != nil {
+		return -1, opError("socket", err)
+	}
+	if err := t.prepare(fd, typ); err != nil {
+		_ = unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+func (t *Tracer) prepare(fd, typ int) error {
+	if t.cfg.Interface != "" {
+		if err := unix.BindToDevice(fd, t.cfg.Interface); err != nil {
+			return opError("setsockopt SO_BINDTODEVICE", err)
+		}
+	}
+	var opts []option
+	if t.cfg.Mark != 0 {
+		opts = append(opts, option{"SO_MARK", unix.SOL_SOCKET, unix.SO_MARK, t.cfg.Mark})
+	}
+	if t.family == IPv6 && typ != unix.SOCK_RAW {
+		// The port of an IPv4 Tracer is another one.
+		opts = append(opts, option{"IPV6_V6ONLY", unix.SOL_IPV6, unix.IPV6_V6ONLY, 1})
+	}
+	setBuf(fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, t.cfg.RecvBuf)
+	setBuf(fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, t.cfg.SendBuf)
+	return setOptions(fd, opts)
+}
+
+// addInlet opens a raw socket that hears one protocol.
+func (t *Tracer) addInlet(proto uint8) error {
+	fd, err := t.socket(unix.SOCK_RAW, int(proto))
+	if err != nil {
+		return err
+	}
+	in := &inlet{fd: fd, proto: proto}
+	t.inlets = append(t.inlets, in)
+	if proto == protoICMP6 {
+		err = passICMPv6(fd, typeEchoReply6, typeUnreachable6, typeTooBig6, typeExceeded6, typeParameter6)
+	}
+	if err == nil {
+		err = attach(fd, tracerFilter(t.family, proto, t.proto, t.flow))
+	}
+	if err == nil {
+		err = setOptions(fd, inletOptions(t.family))
+	}
+	if err == nil && t.cfg.Source.IsValid() {
+		err = t.bind(fd, 0)
+	}
+	if err == nil {
+		t.stamps = stampOn(fd, stampFlags(false)) == nil && t.stamps
+		err = t.watch(fd)
+	}
+	return err
+}
+
+// addOutlet opens the datagram socket of a flow.
+func (t *Tracer) addOutlet(flow uint16) (*flowOutlet, error) {
+	if len(*t.outlets.Load()) >= maxOutlets {
+		return nil, ErrFlows
+	}
+	proto := (&Config{Family: t.family}).proto()
+	if t.proto == UDP {
+		proto = unix.IPPROTO_UDP
+	}
+	fd, err := t.socket(unix.SOCK_DGRAM, proto)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.bindFlow(fd, flow); err != nil {
+		_ = unix.Close(fd)
+		return nil, err
+	}
+	_ = setOptions(fd, []option{extensionOption(t.family)})
+	return t.adopt(fd, flow, t.cfg.datagramOptions())
+}
+
+// bindFlow binds a datagram socket. Those of ICMP have one set of identifiers
+// for both families, and share one if both sockets allow that, as they do unless
+// told otherwise (ping_get_port in net/ipv4/ping.c). So only the Tracer beside
+// may have the same: whoever comes first asks for it alone, and allows it then.
+func (t *Tracer) bindFlow(fd int, flow uint16) error {
+	share := func(on int) error {
+		if t.proto != ICMP {
+			return nil
+		}
+		return setOptions(fd, []option{{"SO_REUSEADDR", unix.SOL_SOCKET, unix.SO_REUSEADDR, on}})
+	}
+	on := 0
+	if t.mayShare(flow) {
+		on = 1
+	}
+	if err := share(on); err != nil {
+		return err
+	}
+	if err := t.bind(fd, flow); err != nil {
+		return err
+	}
+	return share(1)
+}
+
+// mayShare reports whether the Tracer beside has a socket for the flow, and has
+// not given it to somebody else already.
+func (t *Tracer) mayShare(flow uint16) bool {
+	other := t.beside.Load()
+	if other == nil || other.family == t.family {
+		return false
+	}
+	if third := other.beside.Load(); third != nil && third != t {
+		return false
+	}
+	return slices.ContainsFunc(*other.outlets.Load(), func(o *flowOutlet) bool { return o.flow == flow })
+}
+
+// adopt makes fd an outlet.
+func (t *Tracer) adopt(fd int, flow uint16, opts []option) (*flowOutlet, error) {
+	o := &flowOutlet{flow: flow, outlet: outlet{fd: fd, deaf: t.kind == Raw, via: Config{
+		Family: t.family, Source: t.cfg.Source, Interface: t.cfg.Interface, Mark: t.cfg.Mark,
+	}}}
+	err := setOptions(fd, opts)
+	if err == nil {
+		// A kernel without timestamps costs accuracy, not the run.
+		stamps := !t.cfg.NoStamps
+		o.stamps = o.stamp(stampFlags(stamps)) == nil && stamps
+		t.stamps = t.stamps && o.stamps
+		o.out.init()
+		err = t.watch(fd)
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		return nil, err
+	}
+	all := append(slices.Clone(*t.outlets.Load()), o)
+	t.outlets.Store(&all)
+	return o, nil
+}
+
+func (t *Tracer) watch(fd int) error {
+	e := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}
+	return opError("epoll_ctl", unix.EpollCtl(t.ready, unix.EPOLL_CTL_ADD, fd, &e))
+}
+
+func (t *tracer) kernelClock() bool { return t.stamps }
+
+func (t *tracer) drops() uint32 {
+	var n uint32
+	for _, in := range t.inlets {
+		n += in.dropped.Load()
+	}
+	for _, o := range *t.outlets.Load() {
+		n += o.dropped.Load()
+	}
+	return n
+}
+
+func (t *Tracer) close() error {
+	if other := t.beside.Load(); other != nil {
+		other.beside.CompareAndSwap(t, nil)
+	}
+	errs := []error{unix.Close(t.ready)}
+	if t.reserve >= 0 {
+		errs = append(errs, unix.Close(t.reserve))
+	}
+	for _, in := range t.inlets {
+		errs = append(errs, unix.Close(in.fd))
+	}
+	for _, o := range *t.outlets.Load() {
+		errs = append(errs, unix.Close(o.fd))
+	}
+	return opError("close", errors.Join(errs...))
+}
