@@ -28,8 +28,7 @@ type TraceHeader struct {
 	Name func(netip.Addr) (name string, known bool)
 }
 
-var traceFormats []format
-var _ = []format{
+var traceFormats = []format{
 	{"plain", newTracePlain},
 	{"table", newTraceTable},
 	{"json", newTraceJSON},

@@ -1,6 +1,7 @@
 package output
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -67,20 +68,29 @@ func (v *traceBase) unended() []stats.Summary {
 
 // appendTitle appends "name (addr), 30 hops max, 60 byte packets, icmp flow 61234".
 func (v *traceBase) appendTitle(b []byte, t *probe.Target, p *probe.Path) []byte {
-	b = append(b, clip(t.Name)...)
-	if !t.Addr.Addr().IsValid() {
+	b = append(b, v.nameOf(t)...)
+	addr := t.Addr.Addr()
+	if !addr.IsValid() {
 		return b
 	}
-	addr := t.Addr.Addr()
-	proto, port, flow := v.t.Proto, v.t.Port, v.t.Flow
+	proto, port, flow, size := v.t.Proto, v.t.Port, v.t.Flow, v.t.size(addr)
 	if p != nil {
-		proto, port, flow = p.Proto, p.Port, p.Flow
+		proto, port, flow, size = p.Proto, p.Port, p.Flow, cmp.Or(usualSize(p), size)
 	}
-	b = fmt.Appendf(b, " (%s), %d hops max, %d byte packets, %s", Escape(addr.String()), v.t.max(), v.t.size(addr), proto)
+	b = fmt.Appendf(b, ", %d hops max, %d byte packets, %s", v.t.max(), size, proto)
 	if port > 0 {
 		b = fmt.Appendf(b, " port %d", port)
 	}
 	return fmt.Appendf(b, " flow %d", flow)
+}
+
+// nameOf returns "name (addr)" of a target.
+func (v *traceBase) nameOf(t *probe.Target) string {
+	name := clip(t.Name)
+	if addr := t.Addr.Addr(); addr.IsValid() {
+		name += " (" + Escape(addr.String()) + ")"
+	}
+	return name
 }
 
 // appendUnended appends why a target was not traced.

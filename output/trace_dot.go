@@ -152,8 +152,11 @@ func (g *dotGraph) addLinks(id int, p *probe.Path) {
 		return cmp.Or(cmp.Compare(a.TTL, b.TTL), a.From.Compare(b.From), a.To.Compare(b.To))
 	})
 	for _, l := range links {
-		from := g.idOf(id, int(l.TTL), l.From)
-		if l.TTL == links[0].TTL {
+		from := "source"
+		if l.TTL > 0 {
+			from = g.idOf(id, int(l.TTL), l.From)
+		}
+		if l.TTL > 0 && l.TTL == links[0].TTL {
 			g.link("source", from, 0, l.TTL > 1)
 		}
 		g.link(from, g.idOf(id, int(l.TTL)+1, l.To), l.Flows, false)
@@ -204,13 +207,13 @@ func (g *dotGraph) address(o *hopHost, target bool) {
 // text returns the graph.
 func (g *dotGraph) text() string {
 	var b strings.Builder
-	b.WriteString("digraph netprobe {\n\trankdir=LR;\n\tnode [shape=box];\n")
+	b.WriteString("digraph netprobe {\n  rankdir=LR;\n  node [shape=box];\n")
 	for _, n := range g.order {
 		lines := n.lines
 		if n.timed {
 			lines = append(lines[:len(lines):len(lines)], string(appendPingTime(nil, n.best))+" ms")
 		}
-		fmt.Fprintf(&b, "\t%s [label=%s", dotQuote(n.id), dotQuote(lines...))
+		fmt.Fprintf(&b, "  %s [label=%s", dotQuote(n.id), dotQuote(lines...))
 		if n.shape != "box" {
 			b.WriteString(", shape=" + n.shape)
 		}
@@ -218,7 +221,7 @@ func (g *dotGraph) text() string {
 	}
 	for _, l := range g.links {
 		e := g.edges[l]
-		fmt.Fprintf(&b, "\t%s -> %s", dotQuote(l[0]), dotQuote(l[1]))
+		fmt.Fprintf(&b, "  %s -> %s", dotQuote(l[0]), dotQuote(l[1]))
 		switch {
 		case e.flows > 0:
 			fmt.Fprintf(&b, " [label=\"%d\"]", e.flows)

@@ -102,7 +102,7 @@ var (
 	probeColumns = []hopColumn{
 		ttlColumn, hostColumn, lossColumn,
 		{column{title: "best", right: true, drop: 2}, ofHost(func(o *hopHost) time.Duration { return o.best })},
-		{column{title: "avg", right: true}, ofHost((*hopHost).mean)},
+		{column{title: "avg ms", right: true}, ofHost((*hopHost).mean)},
 		{column{title: "worst", right: true, drop: 3}, ofHost(func(o *hopHost) time.Duration { return o.worst })},
 		notesColumn,
 	}
@@ -115,7 +115,7 @@ var (
 			return number(l.sum.Sent)
 		}},
 		{column{title: "last", right: true, drop: 2}, ofHop(func(l *hopLine) (time.Duration, bool) { return l.h.last, l.host != nil })},
-		{column{title: "avg", right: true}, ofRTT(func(r *stats.RTT) time.Duration { return r.Mean })},
+		{column{title: "avg ms", right: true}, ofRTT(func(r *stats.RTT) time.Duration { return r.Mean })},
 		{column{title: "best", right: true, drop: 4}, ofRTT(func(r *stats.RTT) time.Duration { return r.Min })},
 		{column{title: "worst", right: true, drop: 3}, ofRTT(func(r *stats.RTT) time.Duration { return r.Max })},
 		{column{title: "stddev", right: true, drop: 8}, ofRTT(func(r *stats.RTT) time.Duration { return r.StdDev })},
@@ -169,7 +169,7 @@ func (v *traceTable) grid(rows []*hopRow, cols int) []string {
 	var notes [][]string
 	loss, n := pathLoss(rows), newNoter(v.t)
 	for i, h := range shown {
-		all, hosts := n.hop(h)
+		all, hosts := n.hop(h, loss[i])
 		for j, line := range v.hopLines(h, loss[i]) {
 			cells := make([]cell, len(columns))
 			for k, c := range columns {
@@ -185,11 +185,12 @@ func (v *traceTable) grid(rows []*hopRow, cols int) []string {
 			g.cells, notes = append(g.cells, cells), append(notes, mine)
 		}
 	}
-	lines := g.withNotes(notes, cols)
 	if tail != "" {
-		lines = append(lines, v.o.paint(dim, tail))
+		cells := make([]cell, len(columns))
+		cells[0].text, cells[1] = tail, cell{"no answer", dim}
+		g.cells, notes = append(g.cells, cells), append(notes, nil)
 	}
-	return lines
+	return g.withNotes(notes, cols)
 }
 
 // hopLines returns the lines of a hop: one, or one for each address.
@@ -207,7 +208,7 @@ func (v *traceTable) hopLines(h *hopRow, loss float64) []hopLine {
 	return out
 }
 
-// foldTail takes two or more silent hops at the end together: "16-30  no answer".
+// foldTail takes two or more silent hops at the end together: "16-30".
 func foldTail(rows []*hopRow) (shown []*hopRow, tail string) {
 	n := len(rows)
 	for n > 0 && len(rows[n-1].hosts) == 0 {
@@ -222,7 +223,7 @@ func foldTail(rows []*hopRow) (shown []*hopRow, tail string) {
 	if len(silent) < 2 {
 		return slices.Concat(rows[:n], silent), ""
 	}
-	return rows[:n], fmt.Sprintf("%d-%d  no answer", silent[0].ttl, silent[len(silent)-1].ttl)
+	return rows[:n], fmt.Sprintf("%d-%d", silent[0].ttl, silent[len(silent)-1].ttl)
 }
 
 // withNotes lays the grid out with notes in its last column, which take as many
@@ -243,7 +244,7 @@ func (g *grid) withNotes(notes [][]string, cols int) []string {
 	}
 	var cells [][]cell
 	for i, line := range g.cells {
-		parts := wrap(notes[i], ", ", g.widths[last])
+		parts := wrap(strings.Join(notes[i], ", "), g.widths[last])
 		line[last].text = parts[0]
 		cells = append(cells, line)
 		for _, part := range parts[1:] {
@@ -260,23 +261,23 @@ func (g *grid) withNotes(notes [][]string, cols int) []string {
 	return lines
 }
 
-// wrap joins parts into lines of at most width cells, at least one; 0 means that
-// there is no limit. A part alone may be wider.
-func wrap(parts []string, separator string, width int) []string {
-	lines := []string{""}
-	for i, p := range parts {
-		current := &lines[len(lines)-1]
-		if *current != "" && width > 0 && visibleWidth(*current)+visibleWidth(strings.TrimRight(p, " ")) > width {
-			lines = append(lines, "")
-			current = &lines[len(lines)-1]
-		}
-		*current += p
-		if i < len(parts)-1 {
-			*current += separator
-		}
+// wrap breaks text between words into lines of at most width cells, at least
+// one; 0 means that there is no limit. A word alone may be wider.
+func wrap(text string, width int) []string {
+	if width <= 0 {
+		return []string{text}
 	}
-	for i := range lines {
-		lines[i] = strings.TrimRight(lines[i], " ")
+	lines := []string{""}
+	for word := range strings.SplitSeq(text, " ") {
+		current := &lines[len(lines)-1]
+		switch {
+		case *current == "":
+			*current = word
+		case visibleWidth(*current)+1+visibleWidth(word) <= width:
+			*current += " " + word
+		default:
+			lines = append(lines, word)
+		}
 	}
 	return lines
 }

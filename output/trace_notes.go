@@ -22,8 +22,8 @@ type noter struct {
 func newNoter(t *TraceHeader) *noter { return &noter{proto: t.Proto, tos: t.TOS, quoted: 1} }
 
 // hop returns what there is to say about h as a whole, and about each of its
-// hosts.
-func (n *noter) hop(h *hopRow) (all []string, hosts [][]string) {
+// hosts. loss is the share of packets that the path may have lost up to here.
+func (n *noter) hop(h *hopRow, loss float64) (all []string, hosts [][]string) {
 	for i := range h.hosts {
 		hosts = append(hosts, n.host(&h.hosts[i], h.target))
 	}
@@ -47,8 +47,17 @@ func (n *noter) hop(h *hopRow) (all []string, hosts [][]string) {
 	}
 	if text := lossText(h.verdict); text != "" {
 		all = append(all, text)
+	} else if own, _ := h.lossFraction(); loss >= 0 && own > loss {
+		all = append(all, percentText(own)+" unanswered here, "+lostBeyond(loss))
 	}
 	return all, hosts
+}
+
+func lostBeyond(share float64) string {
+	if share == 0 {
+		return "none lost beyond"
+	}
+	return percentText(share) + " beyond"
 }
 
 // host returns what one address told of itself and of our packet.
@@ -160,7 +169,7 @@ func (n *noter) wayBack(h *hopRow, o *hopHost) []string {
 	if offset == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("way back ~%d hops", hops)}
+	return []string{fmt.Sprintf("asymmetric: way back ~%d hops", hops)}
 }
 
 // conclusion says in one sentence how a trace ended.
@@ -269,9 +278,14 @@ func openProbes(p *probe.Path) int {
 }
 
 // remarks are the lines below a trace: how it ended, the path MTU, what could
-// not be seen.
-func remarks(p *probe.Path, rows []*hopRow, res *probe.Result, h *TraceHeader) []string {
+// not be seen. inMS allows a time in milliseconds.
+func remarks(p *probe.Path, rows []*hopRow, res *probe.Result, h *TraceHeader, inMS bool) []string {
 	first := conclusion(p, rows, res)
+	if last := lastAnswer(rows); inMS && p.Reached() && last != nil {
+		if s := last.summary(); s.RTT != nil {
+			first += ", " + FormatDuration(s.RTT.Min)
+		}
+	}
 	if p.Elapsed > 0 {
 		first += ", took " + seconds(p.Elapsed)
 	}

@@ -32,15 +32,16 @@ type pathGraph struct {
 }
 
 func newGraph(p *probe.Path, n *names) *pathGraph {
-	g := &pathGraph{next: map[node][]node{}, hops: map[int][]node{}, names: n}
+	g := &pathGraph{next: map[node][]node{}, hops: map[int][]node{}, low: 255, names: n}
 	for _, l := range p.Links {
 		from, to := node{int(l.TTL), l.From}, node{int(l.TTL) + 1, l.To}
+		if l.TTL == 0 {
+			from.addr = netip.Addr{} // whatever it was called: this host
+		}
 		g.next[from] = insert(g.next[from], to)
 		g.hops[from.ttl] = insert(g.hops[from.ttl], from)
 		g.hops[to.ttl] = insert(g.hops[to.ttl], to)
-		if g.low == 0 || from.ttl < g.low {
-			g.low = from.ttl
-		}
+		g.low = min(g.low, from.ttl)
 		g.high = max(g.high, to.ttl)
 	}
 	return g
@@ -60,7 +61,10 @@ func compareNodes(a, b node) int {
 }
 
 func (g *pathGraph) label(n node) string {
-	if !n.addr.IsValid() {
+	switch {
+	case n.ttl == 0:
+		return "this host"
+	case !n.addr.IsValid():
 		return "*"
 	}
 	return g.names.host(n.addr)
@@ -116,7 +120,7 @@ func (g *pathGraph) diamond(ttl, end int, p *probe.Path) []string {
 	if !all {
 		return append([]string{heading}, g.listing(ttl, end)...)
 	}
-	return append([]string{heading}, g.picture(ways, len(fork) > 0, len(join) > 0)...)
+	return append([]string{heading}, g.picture(ways, len(join) > 0)...)
 }
 
 // ways returns the ways from starts up to the hop before end; ok is false if
@@ -147,10 +151,10 @@ func (g *pathGraph) ways(starts []node, end int) (ways [][]node, ok bool) {
 
 // picture draws one line for each way:
 //
-//	├─ 198.51.100.1 ── 198.51.100.11 ─┐
-//	├─ 198.51.100.2 ── *              ─┤
+//	┌─ 198.51.100.1 ── 198.51.100.11 ─┐
+//	├─ 198.51.100.2 ── * ─────────────┤
 //	└─ 198.51.100.3 ── 198.51.100.13 ─┘
-func (g *pathGraph) picture(ways [][]node, fork, join bool) []string {
+func (g *pathGraph) picture(ways [][]node, join bool) []string {
 	var widths []int
 	for _, way := range ways {
 		for i, n := range way {
@@ -162,38 +166,29 @@ func (g *pathGraph) picture(ways [][]node, fork, join bool) []string {
 	}
 	var lines []string
 	for i, way := range ways {
-		left, right := corner(i, len(ways), "┌", "├", "└", "─"), corner(i, len(ways), "┐", "┤", "┘", "─")
-		if fork && i == 0 && len(ways) > 1 {
-			left = "┬"
-		}
 		var b strings.Builder
-		b.WriteString("  " + left + "─ ")
-		for j := range widths {
-			label, link := "", "    "
-			if j < len(way) {
-				label = g.label(way[j])
+		b.WriteString("  " + corner(i, len(ways), "┌", "├", "└") + "─ ")
+		for j, n := range way {
+			label := g.label(n)
+			b.WriteString(label)
+			fill := strings.Repeat("─", widths[j]-runewidth.StringWidth(label))
+			switch {
+			case j < len(way)-1:
+				b.WriteString(" " + fill + "── ")
+			case join && len(way) == len(widths):
+				b.WriteString(" " + fill + "─" + corner(i, len(ways), "┐", "┤", "┘"))
 			}
-			if j > 0 && j < len(way) {
-				link = " ── "
-			}
-			if j > 0 {
-				b.WriteString(link)
-			}
-			b.WriteString(label + strings.Repeat(" ", widths[j]-runewidth.StringWidth(label)))
 		}
-		if join && len(way) == len(widths) {
-			b.WriteString(" ─" + right)
-		}
-		lines = append(lines, strings.TrimRight(b.String(), " "))
+		lines = append(lines, b.String())
 	}
 	return lines
 }
 
 // corner picks the character of line i of n.
-func corner(i, n int, first, middle, last, only string) string {
+func corner(i, n int, first, middle, last string) string {
 	switch {
 	case n == 1:
-		return only
+		return "─"
 	case i == 0:
 		return first
 	case i == n-1:
@@ -202,19 +197,34 @@ func corner(i, n int, first, middle, last, only string) string {
 	return middle
 }
 
-// listing returns the links of a diamond too wide to be drawn.
+// listing returns the links of a diamond too wide to be drawn, those from which
+// the same hops follow together.
 func (g *pathGraph) listing(ttl, end int) []string {
 	var lines []string
 	for t := ttl - 1; t < end; t++ {
-		for _, from := range g.hops[t] {
-			var to []string
-			for _, n := range g.next[from] {
-				to = append(to, g.label(n))
+		from := map[string][]string{} // by where they lead
+		var order []string
+		for _, n := range g.hops[t] {
+			to := strings.Join(g.labels(g.next[n]), ", ")
+			if to == "" {
+				continue
 			}
-			if len(to) > 0 {
-				lines = append(lines, fmt.Sprintf("  hop %d  %s → %s", t, g.label(from), strings.Join(to, ", ")))
+			if from[to] == nil {
+				order = append(order, to)
 			}
+			from[to] = append(from[to], g.label(n))
+		}
+		for _, to := range order {
+			lines = append(lines, fmt.Sprintf("  hop %d  %s → %s", t, strings.Join(from[to], ", "), to))
 		}
 	}
 	return lines
+}
+
+func (g *pathGraph) labels(nodes []node) []string {
+	var out []string
+	for _, n := range nodes {
+		out = append(out, g.label(n))
+	}
+	return out
 }

@@ -44,8 +44,11 @@ func (v *tracePlain) Result(r *probe.Result, _ *stats.Target) error {
 	if p, ok := r.Detail.(*probe.Path); ok {
 		return v.end(r, p)
 	}
+	if !v.t.Monitor && !v.streams() {
+		return nil
+	}
 	hop, ok := v.note(r)
-	if !ok || !v.streams() || hop.Size != v.live[0].size {
+	if !ok || v.t.Monitor || hop.Size != v.live[0].size {
 		return nil
 	}
 	v.probes[hop.TTL] = append(v.probes[hop.TTL], *r)
@@ -117,7 +120,7 @@ func (v *tracePlain) end(r *probe.Result, p *probe.Path) error {
 	case v.o.Quiet:
 		b = append(b, clip(r.Target.Name)...)
 		b = append(b, ": "...)
-		b = append(b, strings.Join(remarks(p, rows, r, v.t), "; ")...)
+		b = append(b, strings.Join(remarks(p, rows, r, v.t, false), "; ")...)
 		return v.write(append(b, '\n'))
 	case v.t.Monitor:
 		b = v.appendReport(b, r.Target, rows)
@@ -144,10 +147,11 @@ func (v *tracePlain) end(r *probe.Result, p *probe.Path) error {
 
 // below returns the lines of our own.
 func (v *tracePlain) below(r *probe.Result, p *probe.Path, rows []*hopRow) []string {
-	lines := remarks(p, rows, r, v.t)
+	lines := remarks(p, rows, r, v.t, false)
 	n := newNoter(v.t)
-	for _, h := range rows {
-		all, hosts := n.hop(h)
+	loss := pathLoss(rows)
+	for i, h := range rows {
+		all, hosts := n.hop(h, loss[i])
 		for i, notes := range hosts {
 			notes = slices.DeleteFunc(notes, func(s string) bool { return strings.HasPrefix(s, "MPLS ") && !v.t.Monitor })
 			if len(notes) == 0 {

@@ -41,7 +41,9 @@ func (v *traceTable) Result(r *probe.Result, _ *stats.Target) error {
 	if p, ok := r.Detail.(*probe.Path); ok {
 		return v.end(r, p)
 	}
-	v.note(r)
+	if v.t.Monitor || v.redraws() {
+		v.note(r)
+	}
 	return nil
 }
 
@@ -79,8 +81,7 @@ func (v *traceTable) frame(now time.Time) []string {
 		if v.ended[i] || t.Err != nil {
 			continue
 		}
-		title := string(v.appendTitle(nil, t.Target, nil))
-		lines = append(lines, v.o.paint(bold, title)+v.o.paint(dim, "  "+v.elapsed(now)))
+		lines = append(lines, v.o.paint(bold, "trace to "+v.nameOf(t.Target))+v.o.paint(dim, "  "+v.elapsed(now)))
 		lines = append(lines, v.grid(v.live[i].list(v.t.first()), cols)...)
 	}
 	return cutFrame(lines, height-1)
@@ -98,7 +99,7 @@ func cutFrame(lines []string, height int) []string {
 func (v *traceTable) end(r *probe.Result, p *probe.Path) error {
 	rows := v.conclude(r, p)
 	if v.o.Quiet {
-		line := clip(r.Target.Name) + ": " + strings.Join(remarks(p, rows, r, v.t), "; ")
+		line := clip(r.Target.Name) + ": " + strings.Join(remarks(p, rows, r, v.t, true), "; ")
 		_, err := io.WriteString(v.w, line+"\n")
 		return err
 	}
@@ -127,15 +128,20 @@ func (v *traceTable) print(lines []string, cols int) error {
 
 // block returns all lines of a finished trace.
 func (v *traceTable) block(r *probe.Result, p *probe.Path, rows []*hopRow, cols int) []string {
-	lines := []string{v.o.paint(bold, string(v.appendTitle(nil, r.Target, p)))}
-	lines = append(lines, v.grid(rows, cols)...)
-	for i, line := range remarks(p, rows, r, v.t) {
+	var lines []string
+	for _, part := range wrap(string(v.appendTitle([]byte("trace to "), r.Target, p)), cols) {
+		lines = append(lines, v.o.paint(bold, part))
+	}
+	if len(rows) > 0 {
+		lines = append(lines, v.grid(rows, cols)...)
+	}
+	for i, line := range remarks(p, rows, r, v.t, true) {
 		color := ""
 		if i == 0 {
 			lines = append(lines, "")
 			color = stopColor(p.Stop)
 		}
-		for _, part := range wrap(strings.SplitAfter(line, " "), "", cols) {
+		for _, part := range wrap(line, cols) {
 			lines = append(lines, v.o.paint(color, part))
 		}
 	}

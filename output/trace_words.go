@@ -176,7 +176,8 @@ func interfaceText(i *probe.Interface) string {
 	return text
 }
 
-// lossText returns a verdict in words, "" if there is nothing to say.
+// lossText returns a verdict in words, "" if there is nothing to say: that a
+// hop is silent says its row.
 func lossText(l *probe.HopLoss) string {
 	switch {
 	case l == nil:
@@ -190,12 +191,10 @@ func lossText(l *probe.HopLoss) string {
 			text += " burst " + strconv.Itoa(l.Burst)
 		}
 		return text
-	case l.Kind == probe.SilentHop:
-		return "silent"
 	case l.Kind == probe.PathLoss:
 		return "loss " + percentText(l.Percent/100) + " from here on"
 	case l.Kind == probe.HopLossOnly:
-		return "leaves " + percentText(l.Percent/100) + " unanswered, but passes packets on"
+		return percentText(l.Percent/100) + " unanswered here, none lost beyond"
 	}
 	return ""
 }
