@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 )
 
 // errDeadline is the cause of a run that --deadline ended.
-var errDeadline = errors.New("deadline")
+var errDeadline = fmt.Errorf("deadline: %w", context.DeadlineExceeded)
 
 // drive lets the engine probe while the screen is kept fresh and names are
 // followed. All lookups are over when it returns. It returns the error that ended the run, nil if it ended as it should.
@@ -36,11 +37,13 @@ func (s *session) drive(ctx context.Context, c *course) error {
 			s.follow(helping, c)
 		}
 	})
-	var sink probe.Sink = c.report
-	if c.until != nil {
-		sink = c.until
+	err := probe.Run(ctx, c.eng, c.sink)
+	if c.naming != nil {
+		if late := c.naming.end(); late != nil && err == nil {
+			err = &probe.SinkError{Err: late}
+		}
 	}
-	return probe.Run(ctx, c.eng, sink)
+	return err
 }
 
 // refresh redraws five times a second what is redrawn in place.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"netprobe/output"
+	"netprobe/probe"
 	"netprobe/stats"
 )
 
@@ -19,8 +20,13 @@ func (s *session) finish(ctx context.Context, c *course, runErr error) (*output.
 	}
 	fired := s.fired(summaries)
 	e := ending{fired: len(fired) > 0, until: c.until != nil, met: c.until != nil && c.until.met}
+	if s.compare != nil {
+		fired = append(fired, s.compare.lines...)
+		e.fired, e.asBefore = e.fired || s.compare.changed, s.compare.same
+	}
 	sink, outputEnded := sinkError(ctx, runErr)
-	failed := runErr != nil && !outputEnded && !errors.Is(runErr, context.Canceled)
+	ended := context.Cause(ctx) != nil && errors.Is(runErr, context.Cause(ctx)) || errors.Is(runErr, context.Canceled)
+	failed := runErr != nil && !outputEnded && !ended
 	e.broken = failed || outputEnded && !isClosedPipe(sink)
 
 	end := &output.End{StoppedBy: stoppedBy(ctx, runErr), Exit: exitCode(summaries, e), Time: time.Now(), Notes: fired}
@@ -54,9 +60,13 @@ func (s *session) fired(summaries []stats.Summary) []string {
 // ending is what beside the targets decides an exit code.
 type ending struct {
 	broken bool // engine or output failed: the run is not what was asked for
-	fired  bool // a clause of --fail-if held
+	fired  bool // a clause of --fail-if held, or a path is not as --baseline has it
 	until  bool // --until was given ...
 	met    bool // ... and happened
+
+	// asBefore, if not nil, reports whether --baseline has all there is to say
+	// of a target: then its silence is no news.
+	asBefore func(*probe.Target) bool
 }
 
 // exitCode is the contract's: 3 wins over 1, and with --until the question is
@@ -70,7 +80,7 @@ func exitCode(summaries []stats.Summary, e ending) int {
 		if s.Verdict() == stats.Untested && !(askable && e.met) {
 			return exitUntested
 		}
-		silent = silent || !s.Answered()
+		silent = silent || !s.Answered() && !(e.asBefore != nil && e.asBefore(s.Target))
 	}
 	switch {
 	case e.broken:

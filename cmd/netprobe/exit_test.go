@@ -4,8 +4,13 @@ import (
 	"errors"
 	"testing"
 
+	"netprobe/probe"
 	"netprobe/stats"
 )
+
+func always(same bool) func(*probe.Target) bool {
+	return func(*probe.Target) bool { return same }
+}
 
 func TestExitCode(t *testing.T) {
 	answered := stats.Summary{Sent: 3, Received: 1, Lost: 2}
@@ -40,6 +45,10 @@ func TestExitCode(t *testing.T) {
 		{"it never did", []stats.Summary{answered}, ending{until: true}, 1},
 		{"it came up, one unresolved", []stats.Summary{answered, unresolved}, ending{until: true, met: true}, 3},
 		{"it came up, expectation failed", []stats.Summary{answered}, ending{until: true, met: true, fired: true}, 1},
+		{"silent as recorded", []stats.Summary{answered, silent}, ending{asBefore: always(true)}, 0},
+		{"silent, recorded otherwise", []stats.Summary{silent}, ending{asBefore: always(false)}, 1},
+		{"the path changed", []stats.Summary{answered}, ending{asBefore: always(false), fired: true}, 1},
+		{"silent as recorded, one unresolved", []stats.Summary{silent, unresolved}, ending{asBefore: always(true)}, 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := exitCode(tt.targets, tt.ending); got != tt.want {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -149,24 +148,12 @@ func (p *pinger) SetTargets(targets []*probe.Target) {
 
 func (p *pinger) Describe(h *output.Header) {
 	h.Socket, h.Clock = p.Kind().String(), p.Clock()
-	if !p.chosen {
-		return
-	}
-	for _, t := range p.targets {
-		if src := p.Source(t.Addr.Addr()); t.Err == nil && src.IsValid() {
-			h.Source = src.String()
-			return
-		}
+	if p.chosen {
+		h.Source = sourceOf(p.Engine, p.targets)
 	}
 }
 
-func (p *pinger) Doubts() []string {
-	c := p.Counters()
-	if c.Dropped == 0 {
-		return nil
-	}
-	return []string{fmt.Sprintf("the kernel dropped %d incoming messages before we could read them: some losses may be ours", c.Dropped)}
-}
+func (p *pinger) Doubts() []string { return droppedDoubt(p.Counters().Dropped) }
 
 func (p *pinger) Log(log *slog.Logger) {
 	c := p.Counters()

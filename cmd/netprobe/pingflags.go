@@ -35,8 +35,7 @@ type pingFlags struct {
 }
 
 var (
-	socketKinds = map[string]rawsock.Kind{"auto": rawsock.Auto, "raw": rawsock.Raw, "dgram": rawsock.Datagram}
-	pmtuModes   = map[string]rawsock.PMTUMode{
+	pmtuModes = map[string]rawsock.PMTUMode{
 		"": rawsock.PMTUDefault, "do": rawsock.PMTUDo, "want": rawsock.PMTUWant, "dont": rawsock.PMTUDont, "probe": rawsock.PMTUProbe,
 	}
 	pmtuWords = []string{"do", "want", "dont", "probe"}
@@ -68,15 +67,13 @@ func (f *pingFlags) packet(fs *pflag.FlagSet) {
 	f.size, f.socket = 56, "auto"
 	fs.VarP(intValue{&f.ttl, 1, 255}, "ttl", "t", "TTL or hop limit")
 	hideZero(fs, "ttl")
-	fs.VarP(intValue{&f.tos, 0, 255}, "tos", "Q", "TOS or traffic class octet, also as 0x..")
-	hideZero(fs, "tos")
-	fs.Var(dscpValue{&f.tos}, "dscp", "the same by the name of its codepoint, as in ef or af41")
+	defineTOS(fs, &f.tos)
 	fs.VarP(intValue{&f.size, 0, maxPayload}, "size", "s", "payload bytes")
 	fs.Var(patternValue{&f.pattern}, "pattern", "fill the payload with these bytes, up to 16")
 	fs.VarP(wordValue{&f.pmtu, pmtuWords}, "pmtudisc", "M", "path-MTU discovery: `MODE` do (never fragment), want, dont or probe")
 	fs.Var(sweepValue{&f.sweep}, "sweep-sizes", "`A-B[/STEP]`: one probe of each payload size from A to B")
 	onOff(fs, &f.mtu, "mtu", "", "find the largest packet that passes unfragmented, and who said so (-W is then 500ms)")
-	fs.Var(wordValue{&f.socket, []string{"auto", "raw", "dgram"}}, "socket", "`KIND` of ICMP socket: auto, raw (privileged) or dgram")
+	defineSocket(fs, &f.socket)
 }
 
 var pingConflicts = []conflict{

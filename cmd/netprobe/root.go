@@ -29,6 +29,7 @@ func newRoot(args []string) *cobra.Command {
 		Short: "is it reachable, how well, and if not, where does it break?",
 		Example: "  netprobe ping 192.0.2.1                 until Ctrl-C\n" +
 			"  netprobe ping -c 4 -o table HOST HOST   several hosts side by side\n" +
+			"  netprobe trace 192.0.2.1                the path, hop by hop\n" +
 			"  netprobe help ping                      every flag",
 		Version:       version(),
 		SilenceErrors: true,
@@ -48,7 +49,7 @@ func newRoot(args []string) *cobra.Command {
 	root.SetHelpCommand(newHelp())
 	root.Flags().Bool("version", false, "") // else cobra defines -v, which means verbose
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newPing(args), newVersion(), newCompletion())
+	root.AddCommand(newPing(args), newTrace(args), newLab(), newLabInside(), newVersion(), newCompletion())
 	return root
 }
 
@@ -87,12 +88,32 @@ func unknownVerb(root *cobra.Command, word string) error {
 	return f
 }
 
-// habits are letters that ping has and we spell differently.
-var habits = map[string]string{
-	"O": "always on: probes without an answer are shown unless -q",
-	"m": "the fwmark is --mark",
-	"p": "the payload pattern is --pattern",
-	"V": "the version is netprobe version",
+// habits are letters that other programs have and we spell differently, by verb.
+var habits = map[string]map[string]string{
+	"ping": {
+		"O": "always on: probes without an answer are shown unless -q",
+		"m": "the fwmark is --mark",
+		"p": "the payload pattern is --pattern",
+		"V": "the version is netprobe version",
+	},
+	"trace": {
+		"A": "AS numbers are not looked up",
+		"e": "always on: MPLS labels and what else routers tell is shown",
+		"f": "the first TTL is --first-hop",
+		"F": "the path MTU is --mtu",
+		"j": "records are --json",
+		"l": "a line per hop is what plain shows; the IPv6 flow label is --flow",
+		"M": "the protocol is -P",
+		"N": "not needed: all hops are probed at once; --rate limits packets per second",
+		"p": "the destination port is --port",
+		"r": "a report is --monitor -c 10 -o plain",
+		"t": "the TOS octet is -Q",
+		"T": "TCP is -P tcp",
+		"U": "UDP is -P udp",
+		"u": "UDP is -P udp",
+		"V": "the version is netprobe version",
+		"z": "the time between rounds is -i, packets per second --rate",
+	},
 }
 
 // flagError turns what pflag says into a line and a hint.
@@ -120,8 +141,11 @@ func flagError(cmd *cobra.Command, err error) error {
 func unknownFlag(cmd *cobra.Command, e *pflag.NotExistError, seeHelp string) error {
 	name := e.GetSpecifiedName()
 	if e.GetSpecifiedShortnames() != "" {
-		hint := habits[name]
-		if hint == "" || cmd == cmd.Root() {
+		hint := habits[cmd.Name()][name]
+		if cmd.Name() == "trace" && strings.Trim(name, "0123456789") == "" {
+			hint = "-q is quiet here; probes per hop are -c " + name
+		}
+		if hint == "" {
 			hint = seeHelp
 		}
 		return usage(hint, "unknown flag %q", "-"+name)

@@ -84,6 +84,20 @@ func (f *runFlags) leave(fs *pflag.FlagSet) {
 	hideZero(fs, "mark")
 }
 
+// defineTOS defines the TOS octet of packets and its other spelling.
+func defineTOS(fs *pflag.FlagSet, tos *int) {
+	fs.VarP(intValue{tos, 0, 255}, "tos", "Q", "TOS or traffic class octet, also as 0x..")
+	hideZero(fs, "tos")
+	fs.Var(dscpValue{tos}, "dscp", "the same by the name of its codepoint, as in ef or af41")
+}
+
+var socketKinds = map[string]rawsock.Kind{"auto": rawsock.Auto, "raw": rawsock.Raw, "dgram": rawsock.Datagram}
+
+// defineSocket defines the kind of socket packets leave from.
+func defineSocket(fs *pflag.FlagSet, kind *string) {
+	fs.Var(wordValue{kind, []string{"auto", "raw", "dgram"}}, "socket", "`KIND` of socket: auto, raw (privileged) or dgram")
+}
+
 // show defines where results go and how they look: in one of formats, and
 // usual says in which unless one is asked for.
 func (f *runFlags) show(fs *pflag.FlagSet, formats []string, usual string) {

@@ -65,8 +65,36 @@ var networks = map[string]lab.Topology{
 	"late": {Hook: lab.Nth(2, lab.Verdict{Delay: 300 * time.Millisecond})},
 	// A router passes no packet above 1400 bytes, and says so.
 	"narrow": {Hops: []lab.Hop{{Addrs: lab.Addrs("198.51.100.1", "2001:db8:100::1"), Out: lab.Link{MTU: 1400}}}},
+	// Three routers, the second of which says nothing; 203.0.113.9 is behind a
+	// firewall, of 203.0.113.80 and 2001:db8:7::80 port 443 is open.
+	"path": pathTo("198.51.100.9", "2001:db8:100::9"),
+	// The same with another router behind the second.
+	"detour": pathTo("198.51.100.13", "2001:db8:100::13"),
+	// Two routers side by side share packets out by flow.
+	"wide": {Hops: []lab.Hop{
+		{Addrs: lab.Addrs("198.51.100.1")},
+		{Ways: [][]lab.Hop{{{Addrs: lab.Addrs("198.51.100.5")}}, {{Addrs: lab.Addrs("198.51.100.6")}}}},
+		{Addrs: lab.Addrs("198.51.100.9")},
+	}},
 	// A router knows no way to 203.0.113.0/24.
 	"unreachable": {Hosts: []lab.Host{{At: lab.At("203.0.113.0/24"), Error: lab.HostUnreachable}}},
+}
+
+// pathTo is a path whose third router has the addresses third.
+func pathTo(third ...string) lab.Topology {
+	link := lab.Link{Delay: 2 * time.Millisecond}
+	return lab.Topology{
+		Hops: []lab.Hop{
+			{Addrs: lab.Addrs("198.51.100.1", "2001:db8:100::1"), Out: link},
+			{Addrs: lab.Addrs("198.51.100.5", "2001:db8:100::5"), Out: link, Silent: true},
+			{Addrs: lab.Addrs(third...), Out: link},
+		},
+		Hosts: []lab.Host{
+			{At: lab.At("203.0.113.9/32", "2001:db8:7::9/128"), Silent: true},
+			{At: lab.At("203.0.113.80/32", "2001:db8:7::80/128"), TCP: []uint16{443}},
+			{},
+		},
+	}
 }
 
 func condition(cond string) (bool, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -38,6 +39,25 @@ type engine interface {
 	Close() error
 }
 
+// sourceOf is the address that packets to the first of targets leave from;
+// empty if unknown.
+func sourceOf(e interface{ Source(netip.Addr) netip.Addr }, targets []*probe.Target) string {
+	for _, t := range targets {
+		if src := e.Source(t.Addr.Addr()); t.Err == nil && src.IsValid() {
+			return src.String()
+		}
+	}
+	return ""
+}
+
+// droppedDoubt is what n messages that the kernel dropped make doubtful.
+func droppedDoubt(n uint64) []string {
+	if n == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("the kernel dropped %d incoming messages before we could read them: some losses may be ours", n)}
+}
+
 // A session is one run of a verb that probes repeatedly: everything that verbs
 // have in common, from opening the sockets to the exit code.
 type session struct {
@@ -52,6 +72,13 @@ type session struct {
 
 	// lookup is for tests; nil asks the system.
 	lookup func(ctx context.Context, network, name string) ([]netip.Addr, error)
+
+	// reverse says that whoever answers is looked up for a name; ask is for
+	// tests, nil asks the system.
+	reverse bool
+	ask     func(ctx context.Context, addr string) ([]string, error)
+
+	compare *comparison // with an earlier run; nil for none
 
 	// open makes the engine. It is the last thing that may need privileges.
 	open func() (engine, error)
@@ -140,7 +167,9 @@ type course struct {
 	targets []*probe.Target // what the rows show now; its elements change when late answers come
 	set     *stats.Set
 	report  *output.Report
-	until   *untilSink // nil without --until
+	until   *untilSink  // nil without --until
+	naming  *namingSink // nil without reverse lookups
+	sink    probe.Sink  // where Results go: at last to report
 }
 
 // prepare has the names looked up and sets up what shows the run. Without an
@@ -165,12 +194,32 @@ func (s *session) prepare(ctx context.Context, stop context.CancelCauseFunc, eng
 	}
 	c.unknown.hold = out.live
 	c.set = stats.New(targets)
-	c.report = output.NewReport(s.header(eng, targets), c.set, views...)
+	h := s.header(eng, targets)
+	c.report = output.NewReport(h, c.set, views...)
 	s.report.Store(c.report)
-	if s.flags.until != "" {
-		c.until = &untilSink{Sink: c.report, up: s.flags.until == "up", stop: stop}
-	}
+	s.chain(ctx, stop, c, h)
 	return c, nil
+}
+
+// chain sets up what Results pass through on their way to the report.
+func (s *session) chain(ctx context.Context, stop context.CancelCauseFunc, c *course, h *output.Header) {
+	c.sink = c.report
+	if s.flags.until != "" {
+		c.until = &untilSink{Sink: c.sink, up: s.flags.until == "up", stop: stop}
+		c.sink = c.until
+	}
+	if s.reverse {
+		names := newReverse(ctx, s.ask)
+		c.naming = newNamingSink(ctx, c.sink, names)
+		c.sink = c.naming
+		if h.Trace != nil {
+			h.Trace.Name = names.name
+		}
+	}
+	if s.compare != nil {
+		s.compare.Sink = c.sink
+		c.sink = s.compare
+	}
 }
 
 // header is the run record.

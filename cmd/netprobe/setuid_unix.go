@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -23,4 +24,23 @@ func leaveSetuid() error {
 		}
 	}
 	return nil
+}
+
+// becomeCaller takes the rights of the user who started us until back is
+// called: nobody may read through a setuid binary what is not theirs.
+func becomeCaller() (back func() error, err error) {
+	uid, gid, euid, egid := os.Getuid(), os.Getgid(), os.Geteuid(), os.Getegid()
+	if uid == euid && gid == egid {
+		return func() error { return nil }, nil
+	}
+	// The saved IDs stay, so that the way back is open (setreuid(2)).
+	if err := syscall.Setregid(-1, gid); err != nil {
+		return nil, fmt.Errorf("cannot leave the group of the binary: %w", err)
+	}
+	if err := syscall.Setreuid(-1, uid); err != nil {
+		return nil, fmt.Errorf("cannot leave the owner of the binary: %w", err)
+	}
+	return func() error {
+		return errors.Join(syscall.Setreuid(-1, euid), syscall.Setregid(-1, egid))
+	}, nil
 }
