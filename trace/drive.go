@@ -243,7 +243,7 @@ func (e *Engine) launch(tr *track, o order, now time.Duration) {
 	tr.seq++
 	a := &attempt{order: o, seq: tr.seq, sent: now}
 	size := orDefault(o.size, e.size(tr))
-	a.hop = probe.Hop{TTL: o.ttl, Flow: e.flow + o.flow, Size: size}
+	a.hop = probe.Hop{TTL: o.ttl, Flow: l.flow + o.flow, Size: size}
 	f := &flight{attempt: a, track: tr, n: n, flow: a.hop.Flow, cookie: uint64(n)<<48 | e.chance.Uint64()>>16}
 	l.flights[n] = f
 	tr.add(f)

@@ -38,7 +38,6 @@ type alarm interface {
 type Engine struct {
 	cfg    Config
 	kind   rawsock.Kind
-	flow   uint16
 	opened time.Time
 
 	start   time.Time // the run's zero on the monotonic clock
@@ -80,7 +79,7 @@ func newEngine(cfg Config, a alarm) *Engine {
 	var seed [32]byte
 	_, _ = crand.Read(seed[:]) // never fails
 	return &Engine{
-		cfg: cfg, flow: cfg.Socket.Flow, alarm: a, opened: time.Now(),
+		cfg: cfg, alarm: a, opened: time.Now(),
 		lanes: make(map[rawsock.Family]*lane), chance: rand.NewChaCha8(seed),
 	}
 }
@@ -114,8 +113,8 @@ func orDefault[T comparable](v, d T) T {
 	return v
 }
 
-func (e *Engine) addLane(f rawsock.Family, c conn) {
-	l := &lane{family: f, conn: c, flights: make([]*flight, 1<<16)}
+func (e *Engine) addLane(f rawsock.Family, c conn, flow uint16) {
+	l := &lane{family: f, conn: c, flow: flow, flights: make([]*flight, 1<<16)}
 	l.n = uint16(e.chance.Uint64())
 	l.visit = func(r *rawsock.Reply) { e.take(l, r) }
 	e.lanes[f] = l
@@ -182,8 +181,25 @@ func (e *Engine) Proto() rawsock.Proto { return e.cfg.Proto }
 // Port is the destination port; 0 for ICMP.
 func (e *Engine) Port() uint16 { return e.cfg.Port }
 
-// Flow is what load balancers see of the probes: see probe.Path.
-func (e *Engine) Flow() uint16 { return e.flow }
+// Flow is what load balancers see of the probes: see probe.Path. The families
+// may differ where sockets do not let them share one; it is that of the first
+// target with an address.
+func (e *Engine) Flow() uint16 {
+	for _, t := range e.cfg.Targets {
+		if t.Err != nil {
+			continue
+		}
+		if l := e.lanes[rawsock.FamilyOf(t.Addr.Addr())]; l != nil && l.conn != nil {
+			return l.flow
+		}
+	}
+	for _, l := range e.lanes {
+		if l.conn != nil {
+			return l.flow
+		}
+	}
+	return e.cfg.Socket.Flow
+}
 
 // Clock is the clock its RTTs will have unless a stamp is missing or not believed.
 func (e *Engine) Clock() probe.Clock {

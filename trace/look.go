@@ -189,6 +189,22 @@ func (l *look) fair(ttl int) time.Duration {
 	return min(max(fairTrips*l.trip, fairWait, patience/time.Duration(max(silent, 1))), longest)
 }
 
+// given is how long a was to be waited for at least before it is called lost.
+func (l *look) given(a *attempt) time.Duration {
+	switch {
+	case l.timeout > 0:
+		return l.timeout
+	case l.near == 0:
+		return l.quiet()
+	case a.tag >= l.count:
+		return l.returnTrip()
+	}
+	return l.fair(int(a.ttl))
+}
+
+// returnTrip is what an extra probe is given to come back.
+func (l *look) returnTrip() time.Duration { return l.trip + l.trip/2 + 20*time.Millisecond }
+
 // end returns when the look is over if nothing more is told.
 func (l *look) end(now time.Duration) time.Duration {
 	if l.near == 0 {
@@ -209,7 +225,7 @@ func (l *look) end(now time.Duration) time.Duration {
 		end = max(end, h.since+l.fair(ttl))
 		if h.again > 0 {
 			// What was asked last must have had time to come back.
-			end = max(end, h.last+l.trip+l.trip/2+20*time.Millisecond)
+			end = max(end, h.last+l.returnTrip())
 		}
 	}
 	return end
@@ -232,10 +248,16 @@ func (l *look) quietEnd() time.Duration {
 			return probe.Never
 		}
 	}
+	return l.news + l.quiet()
+}
+
+// quiet is how long nobody must have answered before a path without an end is
+// given up.
+func (l *look) quiet() time.Duration {
 	if l.timeout > 0 {
-		return l.news + l.timeout
+		return l.timeout
 	}
-	return l.news + min(max(quietWait, fairTrips*l.trip), longest)
+	return min(max(quietWait, fairTrips*l.trip), longest)
 }
 
 // helpless reports whether this host cannot send at all.

@@ -14,6 +14,7 @@ type lane struct {
 	family  rawsock.Family
 	conn    conn  // nil if the family cannot be used
 	err     error // why
+	flow    uint16
 	visit   func(*rawsock.Reply)
 	flights []*flight // by number
 	n       uint16    // number of the newest probe

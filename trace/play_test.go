@@ -151,14 +151,11 @@ func newRehearsal(t *testing.T, topo lab.Topology, cfg Config) *rehearsal {
 	t.Helper()
 	a := newTimerAlarm()
 	e := newEngine(cfg, a)
-	if e.flow == 0 {
-		e.flow = 62000
-	}
 	p := &rehearsal{t: t, Engine: e, mem: topo.Memory(), paths: map[int]*probe.Path{}, ends: map[int]probe.Result{}}
 	e.route = func(dst netip.Addr) (netip.Addr, error) { return p.mem.Source(dst), nil }
 	p.conn = newLabConn(t, p.mem, e.cfg.Proto, a.Wake)
 	for _, f := range familiesOf(cfg.Targets) {
-		e.addLane(f, p.conn)
+		e.addLane(f, p.conn, 62000)
 	}
 	return p
 }

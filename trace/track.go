@@ -31,6 +31,14 @@ func newTrack(t *probe.Target, l *lane) *track { return &track{t: t, lane: l} }
 
 func (tr *track) addr() netip.Addr { return tr.t.Addr.Addr() }
 
+// flow is the one that all probes share unless a phase says otherwise.
+func (tr *track) flow() uint16 {
+	if tr.lane == nil {
+		return 0
+	}
+	return tr.lane.flow
+}
+
 // add registers f as a probe of the present phase.
 func (tr *track) add(f *flight) {
 	f.phase = tr.phase
@@ -127,7 +135,7 @@ func (tr *track) patience(f *flight) time.Duration {
 	if f.wait > 0 {
 		return f.wait
 	}
-	return tr.look.fair(int(f.ttl))
+	return tr.look.given(f.attempt)
 }
 
 // open returns the probes without an outcome, in order of sending.
@@ -180,7 +188,7 @@ func (e *Engine) conclusion(tr *track, stop probe.Stop, now time.Duration) probe
 // path puts together what the phases found out.
 func (e *Engine) path(tr *track, stop probe.Stop) *probe.Path {
 	p := &probe.Path{
-		Target: tr.t, Proto: e.cfg.Proto.String(), Source: tr.src, Port: e.cfg.Port, Flow: e.flow,
+		Target: tr.t, Proto: e.cfg.Proto.String(), Source: tr.src, Port: e.cfg.Port, Flow: tr.flow(),
 		Stop: stop, First: e.cfg.First, Started: e.start.Add(tr.started),
 	}
 	if tr.look == nil {
