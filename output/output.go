@@ -1,9 +1,9 @@
 // Package output shows a run: plain lines as ping and traceroute print them, a
 // table, JSON records, CSV, the lines of fping -C and graphs of Graphviz. What is
 // probed again and again has the Views of NewView, paths have those of
-// NewTraceView. A Report feeds Results
-// to statistics and to any number of Views; Writer and File see to it that a
-// slow, blocked or vanished reader never holds up probing.
+// NewTraceView. A Report feeds Results to statistics and to any number of Views;
+// Writer and File see to it that a slow, blocked or vanished reader never holds
+// up probing.
 //
 // It knows no protocol, and it holds the published description of the records,
 // schema/v1.json, which its tests enforce.

@@ -89,7 +89,7 @@ func (t *traceRow) release(n int) {
 // conclude counts what a finished trace says about its target.
 func (t *traceRow) conclude(res *probe.Result, p *probe.Path) {
 	t.release(len(t.held))
-	if p.Reached() && len(p.Hops) > 0 {
+	if n := len(p.Hops); n > 0 && (p.Reached() || p.Hops[n-1].Target) {
 		t.addHop(p)
 	}
 	if t.seq > 0 {

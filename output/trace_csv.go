@@ -15,8 +15,8 @@ const traceCSVHeader = "time,target,addr,proto,port,flow,hop_ttl,seq,status,reas
 
 // traceCSV writes a header and one line for each probe as it is decided, quoted
 // as in RFC 4180, with the values of the records: a field is empty where those
-// have null. Several values in a field are separated by spaces; a label of MPLS
-// is label/tc/s/ttl. The name is the one known by then.
+// have null or an empty list. Several values in a field are separated by spaces;
+// a label of MPLS is label/tc/s/ttl. The name is the one known by then.
 //
 // Fields are data, not formulas: see csvView.
 type traceCSV struct {

@@ -180,8 +180,8 @@ func conclusion(p *probe.Path, rows []*hopRow, res *probe.Result) string {
 		at = fmt.Sprintf("hop %d (%s)", last.ttl, Escape(last.hosts[0].addr.String()))
 	}
 	switch {
-	case p.Stop == probe.StopReached && last != nil:
-		return fmt.Sprintf("reached in %d hop%s", last.ttl, plural(int(last.ttl)))
+	case last != nil && (p.Reached() || last.target):
+		return reachedText(p, int(last.ttl))
 	case p.Stop == probe.StopReached:
 		return "reached"
 	case p.Stop == probe.StopFailed:
@@ -204,6 +204,19 @@ func conclusion(p *probe.Path, rows []*hopRow, res *probe.Result) string {
 	return "no answer beyond " + at + ": firewalled or silent"
 }
 
+// reachedText says how far the target is, also where the run ended before all
+// nearer hops had been given their time; a monitored path always ends so.
+func reachedText(p *probe.Path, hops int) string {
+	text := fmt.Sprintf("reached in %d hops", hops)
+	if hops == 1 {
+		text = "reached in 1 hop"
+	}
+	if !p.Reached() && openProbes(p) > 0 {
+		text += ", stopped before all hops were known"
+	}
+	return text
+}
+
 func until(text, at string) string {
 	if at == "" {
 		return text + ", no hop answered"
@@ -219,13 +232,6 @@ func stopper(h *hopRow) string {
 		}
 	}
 	return "unreachable"
-}
-
-func plural(n int) string {
-	if n == 1 {
-		return ""
-	}
-	return "s"
 }
 
 // lastAnswer returns the farthest hop that answered, nil if none did.
@@ -281,7 +287,7 @@ func openProbes(p *probe.Path) int {
 // not be seen. inMS allows a time in milliseconds.
 func remarks(p *probe.Path, rows []*hopRow, res *probe.Result, h *TraceHeader, inMS bool) []string {
 	first := conclusion(p, rows, res)
-	if last := lastAnswer(rows); inMS && p.Reached() && last != nil {
+	if last := lastAnswer(rows); inMS && last != nil && last.target {
 		if s := last.summary(); s.RTT != nil {
 			first += ", " + FormatDuration(s.RTT.Min)
 		}

@@ -139,7 +139,7 @@ func (v *traceTable) block(r *probe.Result, p *probe.Path, rows []*hopRow, cols 
 		color := ""
 		if i == 0 {
 			lines = append(lines, "")
-			color = stopColor(p.Stop)
+			color = stopColor(p, rows)
 		}
 		for _, part := range wrap(line, cols) {
 			lines = append(lines, v.o.paint(color, part))
@@ -148,10 +148,12 @@ func (v *traceTable) block(r *probe.Result, p *probe.Path, rows []*hopRow, cols 
 	return append(lines, drawing(p, &v.names)...)
 }
 
-func stopColor(s probe.Stop) string {
-	switch s {
-	case probe.StopReached:
+// stopColor returns the colour of a conclusion.
+func stopColor(p *probe.Path, rows []*hopRow) string {
+	if last := lastAnswer(rows); p.Reached() || last != nil && last.target {
 		return green
+	}
+	switch p.Stop {
 	case probe.StopDeadline, probe.StopCanceled, probe.StopFailed:
 		return yellow
 	}
