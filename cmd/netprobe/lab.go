@@ -66,10 +66,10 @@ func newLabInside() *cobra.Command {
 		Hidden:             true,
 		DisableFlagParsing: true,
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := lab.Inside(args); err != nil {
-				return usage("use netprobe lab", "%s cannot go on: %v", labInside, err)
+			if err := lab.Inside(args); errors.Is(err, lab.ErrOutside) {
+				return usage("as in netprobe lab isp -- netprobe ping server.lab", "%s is what netprobe lab starts", labInside)
 			}
-			return nil
+			return status(exitUntested) // whoever started us says why
 		},
 	}
 }

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"io"
 )
@@ -46,9 +47,12 @@ type Program struct {
 func (p Program) Run() (code int, err error) { return runProgram(&p) }
 
 // Inside is the other half of Program.Run: what Program.Self starts calls it
-// with the command, before it does anything else. It returns only if it was called
-// by mistake or cannot go on, in which case Run knows why.
+// with the command, before it does anything else. It returns only if it cannot go
+// on, which Run knows and tells, or with ErrOutside.
 func Inside(args []string) error { return inside(args) }
+
+// ErrOutside is the error of Inside where no Run started the process.
+var ErrOutside = errors.New("lab: not started by lab.Program")
 
 // Obstacle is what keeps a network from being built.
 type Obstacle uint8

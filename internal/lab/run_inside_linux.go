@@ -3,10 +3,12 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/netip"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"syscall"
 
@@ -22,7 +24,7 @@ const firstExtra = 3
 func inside(args []string) error {
 	link, ok := inherited(firstExtra)
 	if !ok || len(args) == 0 {
-		return errors.New("this is for netprobe lab itself")
+		return ErrOutside
 	}
 	var o order
 	if _, err := link.receive(&o); err != nil {
@@ -38,6 +40,9 @@ func inside(args []string) error {
 	}
 	if _, err := link.receive(&order{}); err != nil {
 		return err // the parent has ended
+	}
+	if err := link.dieTogether(); err != nil {
+		return err
 	}
 	err = become(o.Path, args)
 	return errors.Join(err, link.send(failed(err), -1))
@@ -117,6 +122,20 @@ func (n *linuxNamespace) allowPing() {
 	}
 }
 
+// dieTogether has this thread, which is to become the command, killed when the
+// parent ends: what os/exec asked for holds for the first thread only, and Go may
+// call exec on another one.
+func (p *pipe) dieTogether() error {
+	runtime.LockOSThread() // for good
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return os.NewSyscallError("prctl", err)
+	}
+	if n, _, err := unix.Recvfrom(int(p.file.Fd()), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT); err == nil && n == 0 {
+		return io.EOF // it has ended already
+	}
+	return nil
+}
+
 // become replaces this process by a command. It returns a *CommandError.
 func become(path string, args []string) error {
 	if path == "" {
@@ -125,7 +144,7 @@ func become(path string, args []string) error {
 			if e, ok := errors.AsType[*exec.Error](err); ok {
 				err = e.Err
 			}
-			return &CommandError{Name: args[0], Found: errors.Is(err, fs.ErrPermission), Err: err}
+			return &CommandError{Name: args[0], Found: !errors.Is(err, exec.ErrNotFound) && !errors.Is(err, fs.ErrNotExist), Err: err}
 		}
 		path = found
 	}

@@ -65,10 +65,10 @@ func (d *decoder) way(n *yaml.Node) []entry {
 
 // hop reads a router, or a section of parallel ways.
 func (d *decoder) hop(n *yaml.Node) entry {
-	e := entry{at: n}
+	var e entry
 	h := &e.hop
 	var name string
-	var ways, router *yaml.Node // a key of a section, one of a router
+	var section, balance, router *yaml.Node // the value of a key, the last one of a router
 	f := fields{
 		"name":      func(n *yaml.Node) { name = d.hostName(n) },
 		"addr":      func(n *yaml.Node) { h.Addrs = d.addrs(n) },
@@ -88,22 +88,20 @@ func (d *decoder) hop(n *yaml.Node) entry {
 	for key, set := range f {
 		f[key] = func(n *yaml.Node) { router = n; set(n) }
 	}
-	f["ways"] = func(n *yaml.Node) { ways = n; e.ways = d.ways(n) }
+	f["ways"] = func(n *yaml.Node) { section = n; e.ways = d.ways(n) }
 	f["balance"] = func(n *yaml.Node) {
+		balance = n
 		h.PerPacket = choice(d, n, map[string]bool{"flow": false, "packet": true})
-		if e.ways == nil && ways == nil {
-			ways = n
-		}
 	}
 	links, settle := d.linkFields(&e.link)
 	d.table(n, f.add(links))
 	settle()
 	switch {
-	case ways != nil && router != nil:
+	case section != nil && router != nil:
 		d.fail(router, "a section of ways is no router: only a link and balance go with ways")
-	case ways != nil && e.ways == nil:
-		d.fail(ways, "balance goes with ways")
-	case h.Addrs == nil && e.ways == nil && !h.Silent:
+	case balance != nil && section == nil:
+		d.fail(balance, "balance goes with ways")
+	case h.Addrs == nil && section == nil && !h.Silent:
 		d.failHint(n, "addr: 198.51.100.1, or silent: true", "a hop without an address")
 	case h.ErrorFor != nil && h.Error == (lab.ICMPError{}):
 		d.fail(n, "for goes with error")

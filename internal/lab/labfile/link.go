@@ -61,7 +61,6 @@ type entry struct {
 	hop  lab.Hop
 	link link
 	ways [][]entry // nil if it is a router
-	at   *yaml.Node
 }
 
 // build turns entries into hops and places their links. The first link belongs
