@@ -17,10 +17,18 @@
 // The simulator is a discrete-event machine: every packet carries the instant at
 // which it reaches the next node, so results do not depend on how late the
 // machine woke up, and a seed makes chance repeatable. It logs the fate of every
-// packet (Log), which is what a test compares its subject's counts with.
+// packet (Log), which is what a test compares its subject's counts and paths
+// with: Log.Truth tells of every probe at which hop it ended and what became of
+// the answer.
+//
+// A packet has its route from the start: where Hop.Ways lie side by side, the
+// way is drawn as it leaves the prober, and the answer returns along it.
 //
 // Packets are taken apart and put together by github.com/gopacket/gopacket and
 // never by netprobe's own rawsock, so that one mistake cannot hide itself.
+//
+// Who asks for names is answered by resolvers of the network's own, in
+// Topology.Names; they are no part of the path.
 //
 // What surprises: jitter never reorders, only Link.Reorder does; and an IPv4
 // packet that may be fragmented passes every MTU whole, because what a router

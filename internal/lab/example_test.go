@@ -40,6 +40,36 @@ func ExampleTopology() {
 	// {Sent:3 Received:1 Late:0 Lost:0 Errors:2 Duplicates:0 Reordered:0}
 }
 
+// Two ways lead around a hop that is silent on one of them; the log knows where
+// every packet ended.
+func ExampleLog_Truth() {
+	net := lab.Topology{
+		Seed: 1,
+		Hops: []lab.Hop{
+			{Addrs: lab.Addrs("198.51.100.1"), MPLS: []lab.Label{{Label: 24015, Bottom: true, TTL: 1}}},
+			{Ways: [][]lab.Hop{
+				{{Addrs: lab.Addrs("198.51.100.11")}},
+				{{Addrs: lab.Addrs("198.51.100.12"), Silent: true}},
+			}},
+		},
+	}.Memory()
+	defer net.Close()
+
+	for ttl := range uint8(3) {
+		if err := net.Send(echo(net, "203.0.113.7", ttl+1)); err != nil {
+			fmt.Println(err)
+		}
+	}
+	for _, trip := range net.Log().Truth() {
+		_, answered := trip.Answer()
+		fmt.Println(trip.TTL, trip.Fate, "at hop", trip.Hop, trip.At, answered)
+	}
+	// Output:
+	// 1 expired at hop 1 198.51.100.1 true
+	// 2 expired at hop 2 198.51.100.11 true
+	// 3 delivered at hop 3 203.0.113.7 true
+}
+
 // echo builds an echo request.
 func echo(m *lab.Memory, target string, ttl uint8) []byte {
 	dst := netip.MustParseAddr(target)

@@ -129,7 +129,7 @@ func configureFar(n *Namespace, t *Topology) error {
 	if err := n.Up(); err != nil {
 		return err
 	}
-	for _, a := range t.proberAddrs() {
+	for _, a := range append(slices.Clone(t.proberAddrs()), outerAddrs(t.Hops)...) {
 		if err := n.sys.spare(a); err != nil {
 			return fmt.Errorf("lab: spare %v: %w", a, err)
 		}
@@ -147,6 +147,24 @@ func configureFar(n *Namespace, t *Topology) error {
 		}
 	}
 	return nil
+}
+
+// outerAddrs returns the outer addresses of all translators, which the far
+// kernel takes for the prober's.
+func outerAddrs(hops []Hop) (list []netip.Addr) {
+	for i := range hops {
+		if t := newTranslator(&hops[i]); t != nil {
+			for _, a := range t.outer {
+				if !slices.Contains(list, a) {
+					list = append(list, a)
+				}
+			}
+		}
+		for _, way := range hops[i].Ways {
+			list = append(list, outerAddrs(way)...)
+		}
+	}
+	return list
 }
 
 // startVeth makes a veth pair between two namespaces.

@@ -185,7 +185,7 @@ func (s *sim) forward(p *Packet, h *hop) {
 	case p.node == p.Dst:
 		s.answerAsHop(p, h)
 		return
-	case p.TTL <= 1:
+	case p.TTL == 0, p.TTL == 1 && !h.ZeroTTL:
 		s.refuse(p, h, TimeExceeded, Expired)
 		return
 	case h.Drop.drops(p):

@@ -3,6 +3,7 @@ package lab
 import (
 	"bytes"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,16 +59,16 @@ func (c *client) nextRaw() gopacket.Packet {
 
 // flags returns those of a TCP segment as traceroute writes them.
 func flags(tcp *layers.TCP) string {
-	s := ""
+	var s strings.Builder
 	for _, f := range []struct {
 		set  bool
 		name string
 	}{{tcp.SYN, "S"}, {tcp.ACK, "A"}, {tcp.RST, "R"}, {tcp.FIN, "F"}} {
 		if f.set {
-			s += f.name
+			s.WriteString(f.name)
 		}
 	}
-	return s
+	return s.String()
 }
 
 // sound reports whether the checksums of a packet (UDP, TCP or ICMPv6, without

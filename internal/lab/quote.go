@@ -28,7 +28,10 @@ func (q Quote) quoted(p *Packet, limit int) []byte {
 	} else {
 		head = q.header6(raw[:l4])
 	}
-	if p.quote != nil {
+	switch {
+	case q.TTL > 0:
+		setTTL(head, q.TTL)
+	case p.quote != nil:
 		setTTL(head, p.TTL)
 	}
 	rest := raw[l4:]

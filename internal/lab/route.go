@@ -27,7 +27,6 @@ type builder struct {
 	seed   uint64
 	stream uint64
 	salts  uint64
-	byAddr map[netip.Addr]bool
 }
 
 // ownChance is where the streams of what is drawn per packet begin, far from

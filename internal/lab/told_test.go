@@ -214,3 +214,28 @@ func TestSlowControlPlane(t *testing.T) {
 		}
 	})
 }
+
+// TestOddTTLs: a hop that forwards with TTL 0 never shows itself, and one in a
+// tunnel quotes a TTL that was not counted down.
+func TestOddTTLs(t *testing.T) {
+	families(t, func(t *testing.T, target netip.Addr) {
+		hops := path(4)
+		hops[1].ZeroTTL = true
+		hops[3].Quote.TTL = 3
+		c := newClient(t, Topology{Hops: hops})
+		for i, want := range []struct{ hop, ttl uint8 }{{0, 1}, {2, 0}, {2, 1}, {3, 3}} {
+			c.ttl = uint8(i + 1)
+			sent := c.echo(target, uint16(i), nil)
+			setTTL(sent, want.ttl)
+			g := c.must()
+			if g.from != sameFamily(hops[want.hop].Addrs, target) || !bytes.Equal(g.quote, sent) {
+				t.Errorf("TTL %d: %v quotes %x, want %x", i+1, g.from, g.quote, sent)
+			}
+		}
+		c.ttl = 5
+		c.echo(target, 9, nil)
+		if g := c.must(); !g.isReply() {
+			t.Errorf("TTL 5: %+v", g)
+		}
+	})
+}

@@ -72,6 +72,8 @@ type Hop struct {
 	Drop Filter // what it does not forward outward, silently; TTLs that end here are still told
 	NAT  *NAT   // nil means that it translates nothing
 
+	ZeroTTL bool // forwards what arrives with TTL 1, with TTL 0: the next node answers in its place
+
 	Error    ICMPError      // sent instead of forwarding, if not zero
 	ErrorFor []netip.Prefix // destinations that get Error; nil means all
 	Redirect []netip.Addr   // gateways (one per family) to redirect to; the packet is forwarded too
@@ -178,6 +180,7 @@ type Quote struct {
 	Transport  int
 	Options    []byte      // inserted into a quoted IPv4 header; padded to a multiple of 4, at most 40
 	Extensions []Extension // inserted behind a quoted IPv6 header, in this order
+	TTL        uint8       // quoted instead of the TTL with which the packet arrived, as inside an MPLS tunnel; 0 leaves that
 
 	// BrokenSum puts an unfinished checksum into quoted UDP and TCP headers: the
 	// sum of the pseudo-header alone, as a sender leaves it that trusts its
