@@ -15,16 +15,20 @@ var (
 	me6    = netip.MustParseAddr("2001:db8::1")
 )
 
+// mine is the prober's address in the family of a.
+func mine(a netip.Addr) netip.Addr {
+	if a.Is4() {
+		return me4
+	}
+	return me6
+}
+
 // eachProbe runs f for a probe of each protocol and family.
 func eachProbe(t *testing.T, f func(t *testing.T, proto Proto, p Probe)) {
 	for _, proto := range protos {
 		for _, to := range []netip.Addr{target4, target6} {
-			from := me4
-			if to.Is6() {
-				from = me6
-			}
 			t.Run(fmt.Sprintf("%v IPv%d", proto, FamilyOf(to)), func(t *testing.T) {
-				f(t, proto, Probe{From: from, To: to, Port: 33434, TTL: 7, TOS: 0xb8, Flow: 0xf123, N: 0x0203, Cookie: 0x1122334455667788})
+				f(t, proto, Probe{From: mine(to), To: to, Port: 33434, TTL: 7, TOS: 0xb8, Flow: 0xf123, N: 0x0203, Cookie: 0x1122334455667788})
 			})
 		}
 	}

@@ -405,7 +405,7 @@ func withoutLength(b []byte, at int) []byte {
 // resum computes the ICMP checksum of a packet anew.
 func resum(b []byte) []byte {
 	h, body, ok := parsePacket(b)
-	if !ok {
+	if !ok || len(body) < 4 || h.proto != protoICMP4 && h.proto != protoICMP6 {
 		return b
 	}
 	body[2], body[3] = 0, 0

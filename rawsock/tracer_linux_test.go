@@ -71,14 +71,6 @@ func beyond(far netip.Addr) netip.Addr {
 	return target6
 }
 
-// mine is the prober's address in the family of a.
-func mine(a netip.Addr) netip.Addr {
-	if a.Is4() {
-		return me4
-	}
-	return me6
-}
-
 // traceIn opens a Tracer in the near namespace of l and closes it with the test.
 func traceIn(t testing.TB, l *lab.Lab, cfg TracerConfig) *Tracer {
 	t.Helper()
