@@ -18,8 +18,10 @@ const (
 	mdaBeyond = 8                    // TTLs behind the target's distance: some paths are longer
 
 	mdaSends  = 3    // failed sends of one probe before it is given up
-	mdaTries  = 3    // probes without answer before a hop is silent on that flow; more where probes get lost
+	mdaTries  = 4    // probes without answer before a hop is silent on that flow, where others are answered; more where probes get lost
 	mdaMost   = 10   // at most so many
+	mdaLess   = 3    // do where one flow was silent for all of them
+	mdaLeast  = 2    // do where nobody was ever answered
 	mdaDoubt  = 1e-5 // chance that all of them got lost
 	mdaFaulty = 0.4  // share of lost probes above which silence says nothing
 )
@@ -64,8 +66,9 @@ type mdaLevel struct {
 	cells     []mdaCell // by flow
 	extra     []mdaExtra
 	perPacket bool
-	tried     int // probes to cells that were answered in the end
-	missed    int // of them without an answer
+	tried     int  // probes to cells that were answered in the end
+	missed    int  // of them without an answer
+	silent    bool // it is clear that some flow is not answered
 }
 
 // mdaNode is a hop. One that does not answer has no address; all of a TTL are
@@ -246,7 +249,7 @@ func (p *mdaPhase) again(now time.Duration, i, flow int) {
 	c := l.cell(flow)
 	enough, faulty := p.tries(l)
 	if int(c.tries) < enough {
-		pause := [...]time.Duration{0, 0, p.wait, 2 * p.wait}[min(int(c.tries), 3)]
+		pause := [...]time.Duration{0, 0, p.wait, 2 * p.wait, 4 * p.wait}[min(int(c.tries), 4)]
 		c.state = mdaWaiting
 		p.later = append(p.later, mdaOrder{level: i, flow: flow, due: now + pause})
 		return
@@ -255,14 +258,15 @@ func (p *mdaPhase) again(now time.Duration, i, flow int) {
 		c.state = mdaGivenUp
 		return
 	}
+	l.silent = l.silent || int(c.tries) >= mdaTries
 	c.state, c.node = mdaSeen, int16(l.node(netip.Addr{}, false))
 }
 
 // tries returns how many probes must be silent before a hop is, and whether so
-// many get lost that silence says nothing. Where nobody ever answered, two do.
+// many get lost that silence says nothing.
 func (p *mdaPhase) tries(l *mdaLevel) (n int, faulty bool) {
 	if l.tried == 0 {
-		return 2, false
+		return mdaLeast, false
 	}
 	tried, missed := 1.0, 0.0
 	for _, m := range p.levels {
@@ -272,6 +276,9 @@ func (p *mdaPhase) tries(l *mdaLevel) (n int, faulty bool) {
 	share := (float64(l.missed) + 5*missed/tried) / (float64(l.tried) + 5)
 	if share > 0 {
 		n = int(math.Ceil(math.Log(mdaDoubt) / math.Log(share)))
+	}
+	if l.silent && n < mdaTries {
+		return mdaLess, false
 	}
 	return min(max(n, mdaTries), mdaMost), share > mdaFaulty
 }
