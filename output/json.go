@@ -83,7 +83,7 @@ type runRecord struct {
 
 func (v *jsonView) Begin(h *Header, set *stats.Set) error {
 	v.h, v.set, v.kind = h, set, kindOf(h.Verb)
-	if h.Trace != nil {
+	if h.Trace != nil && h.Trace.Proto != "" {
 		v.kind, v.port = h.Trace.Proto, h.Trace.Port
 	}
 	v.mid = appendString([]byte(`,"run":`), h.ID)

@@ -97,30 +97,46 @@ func drawing(p *probe.Path, n *names) []string {
 
 // diamond draws the hops from ttl up to, not including, end.
 func (g *pathGraph) diamond(ttl, end int, p *probe.Path) []string {
-	fork, join := g.hops[ttl-1], g.hops[end]
-	starts := g.hops[ttl]
-	ways, all := g.ways(starts, end)
-	heading := "paths"
-	if len(fork) > 0 {
-		heading += fmt.Sprintf(" from hop %d (%s)", ttl-1, g.label(fork[0]))
-	}
-	if len(join) > 0 {
-		heading += fmt.Sprintf(" to hop %d (%s)", end, g.label(join[0]))
-	}
+	ways, all := g.ways(g.hops[ttl], end)
+	count := fmt.Sprintf("more than %d ways", maxWays)
 	if all {
-		heading += fmt.Sprintf(": %d ways", len(ways))
-	} else {
-		heading += fmt.Sprintf(": more than %d ways", maxWays)
+		count = fmt.Sprintf("%d ways", len(ways))
 	}
-	for i := range p.Hops {
-		if h := &p.Hops[i]; int(h.TTL) == ttl && h.Balance > probe.BalanceNone {
-			heading += ", " + strings.Replace(h.Balance.String(), "-", " ", 1)
-		}
-	}
+	heading := "paths" + g.end(" from", ttl-1) + g.end(" to", end) + ": " + count + balanceOf(p, ttl, end)
 	if !all {
 		return append([]string{heading}, g.listing(ttl, end)...)
 	}
-	return append([]string{heading}, g.picture(ways, len(join) > 0)...)
+	return append([]string{heading}, g.picture(ways, len(g.hops[end]) > 0)...)
+}
+
+// end names the hop where ways part or meet, "" if there is none.
+func (g *pathGraph) end(word string, ttl int) string {
+	switch nodes := g.hops[ttl]; {
+	case len(nodes) == 0:
+		return ""
+	case ttl == 0:
+		return word + " this host"
+	default:
+		return fmt.Sprintf("%s hop %d (%s)", word, ttl, g.label(nodes[0]))
+	}
+}
+
+// balanceOf returns ", per flow" or ", per packet" if that is known of the hops
+// from ttl up to, not including, end.
+func balanceOf(p *probe.Path, ttl, end int) string {
+	for i := range p.Hops {
+		h := &p.Hops[i]
+		if inside := ttl <= int(h.TTL) && int(h.TTL) < end; !inside {
+			continue
+		}
+		switch h.Balance {
+		case probe.BalancePerFlow:
+			return ", per flow"
+		case probe.BalancePerPacket:
+			return ", per packet"
+		}
+	}
+	return ""
 }
 
 // ways returns the ways from starts up to the hop before end; ok is false if

@@ -35,15 +35,26 @@ func (v *tracePlain) appendReport(b []byte, t *probe.Target, rows []*hopRow) []b
 	for i, h := range rows {
 		b = append(b, runewidth.FillRight(v.reportHost(h), width)...)
 		b = appendReportRow(b, h)
-		if text, _ := lossCellOf(h, loss[i]); len(h.hosts) > 0 && text == "hop only" {
-			b = append(b, "  no path loss"...)
-		}
+		b = append(b, reportMark(h, loss[i])...)
 		b = append(b, '\n')
 		for _, o := range h.hosts[min(len(h.hosts), 1):] {
 			b = append(b, "        "+v.names.host(o.addr)+"\n"...)
 		}
 	}
 	return b
+}
+
+// reportMark says behind a hop that leaves more unanswered than the path loses
+// that its loss is none of the path.
+func reportMark(h *hopRow, loss float64) string {
+	own, ok := h.lossFraction()
+	switch {
+	case !ok || loss < 0 || own <= loss:
+		return ""
+	case loss == 0:
+		return "  no path loss"
+	}
+	return "  path loss " + percentText(loss)
 }
 
 // reportHost returns "  4.|-- gw.example".

@@ -114,8 +114,8 @@ func (w *walk) end(stop probe.Stop) []probe.Result {
 			}
 		}
 	case probe.StopUnreachable:
-		for _, p := range w.last().Probes {
-			if p.Status == probe.Unreachable {
+		for i := range w.results {
+			if p := &w.results[i]; p.Status == probe.Unreachable {
 				r.Status, r.Reason, r.From, r.RTT, r.Type, r.Code = p.Status, p.Reason, p.From, p.RTT, p.Type, p.Code
 			}
 		}
