@@ -124,9 +124,12 @@ func (r *Reply) setSequence(seq uint32) {
 	r.N, r.Check, r.HasN = uint16(seq>>16), uint16(seq), true
 }
 
+// setCookie reads the cookie at the start of a payload. Zeros are what a router
+// that quotes 8 octets pads its quote with (RFC 4884, section 5.1).
 func (r *Reply) setCookie(payload []byte) {
 	if len(payload) >= 8 {
-		r.Cookie, r.HasCookie = binary.BigEndian.Uint64(payload), true
+		r.Cookie = binary.BigEndian.Uint64(payload)
+		r.HasCookie = r.Cookie != 0
 	}
 }
 
@@ -218,7 +221,8 @@ func (r *Reply) parseQuotedTransport(f Family, b []byte) bool {
 		r.Flow, r.Port = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
 		r.setSequence(binary.BigEndian.Uint32(b[4:]))
 		if len(b) >= 18 {
-			q.Sum, q.HasSum = binary.BigEndian.Uint16(b[16:]), true
+			q.Sum = binary.BigEndian.Uint16(b[16:])
+			q.HasSum = q.Sum != 0 // as with cookies
 		}
 	default:
 		if b[0] != echoType(f) {

@@ -48,7 +48,7 @@ type Probe struct {
 	TOS      uint8
 	Flow     uint16
 	N        uint16 // 1 to 65534
-	Cookie   uint64
+	Cookie   uint64 // not 0, which a reply does not tell from padding
 	Size     int    // of the IP packet, bytes; the smallest possible if that is larger: see AppendProbe
 	Key      uint32 // comes back with this packet's transmit timestamp
 }

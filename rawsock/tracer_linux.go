@@ -149,7 +149,7 @@ func (t *Tracer) openRaw() error {
 		return err
 	}
 	t.err.init(stampBuffer)
-	_, err = t.adopt(fd, t.flow, t.cfg.errorOptions())
+	_, err = t.adopt(fd, t.flow, outletOptions(t.family))
 	return err
 }
 
@@ -277,7 +277,7 @@ func (t *Tracer) addOutlet(flow uint16) (*flowOutlet, error) {
 		return nil, err
 	}
 	_ = setOptions(fd, []option{extensionOption(t.family)})
-	return t.adopt(fd, flow, t.cfg.datagramOptions())
+	return t.adopt(fd, flow, datagramOptions(t.family))
 }
 
 // bindFlow binds a datagram socket. Those of ICMP have one set of identifiers

@@ -22,13 +22,22 @@ func setOptions(fd int, opts []option) error {
 	return nil
 }
 
-// errorOptions makes a full device queue an ENOBUFS instead of a silent drop
-// (raw(7), net/ipv4/raw.c), and brings errors through the error queue.
-func (cfg *TracerConfig) errorOptions() []option {
-	if cfg.Family == IPv6 {
-		return []option{{"IPV6_RECVERR", unix.SOL_IPV6, unix.IPV6_RECVERR, 1}}
+// outletOptions are those of every socket that sends. One makes a full device
+// queue an ENOBUFS instead of a silent drop (raw(7), net/ipv4/raw.c), and brings
+// errors through the error queue. The other has packets leave whole, whatever
+// the kernel has learned of the path: even a raw socket's are held back
+// otherwise (ip_skb_dst_mtu in include/net/ip.h).
+func outletOptions(f Family) []option {
+	if f == IPv6 {
+		return []option{
+			{"IPV6_RECVERR", unix.SOL_IPV6, unix.IPV6_RECVERR, 1},
+			{"IPV6_MTU_DISCOVER", unix.SOL_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_PROBE},
+		}
 	}
-	return []option{{"IP_RECVERR", unix.SOL_IP, unix.IP_RECVERR, 1}}
+	return []option{
+		{"IP_RECVERR", unix.SOL_IP, unix.IP_RECVERR, 1},
+		{"IP_MTU_DISCOVER", unix.SOL_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_PROBE},
+	}
 }
 
 // inletOptions brings what a raw socket does not show of the IP header.
@@ -43,20 +52,16 @@ func inletOptions(f Family) []option {
 }
 
 // datagramOptions are those of a socket that sends, and hears answers and errors.
-// The packets are never fragmented, whatever the kernel knows of the path.
-func (cfg *TracerConfig) datagramOptions() []option {
-	opts := append(cfg.errorOptions(), option{"SO_RXQ_OVFL", unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1})
-	if cfg.Family == IPv6 {
+func datagramOptions(f Family) []option {
+	opts := append(outletOptions(f), option{"SO_RXQ_OVFL", unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1})
+	if f == IPv6 {
 		return append(opts,
 			option{"IPV6_RECVHOPLIMIT", unix.SOL_IPV6, unix.IPV6_RECVHOPLIMIT, 1},
-			option{"IPV6_MTU_DISCOVER", unix.SOL_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_PROBE},
 			option{"IPV6_DONTFRAG", unix.SOL_IPV6, unix.IPV6_DONTFRAG, 1},
 			option{"IPV6_AUTOFLOWLABEL", unix.SOL_IPV6, unix.IPV6_AUTOFLOWLABEL, 0},
 			option{"IPV6_FLOWINFO_SEND", unix.SOL_IPV6, ipv6FlowinfoSend, 1})
 	}
-	return append(opts,
-		option{"IP_RECVTTL", unix.SOL_IP, unix.IP_RECVTTL, 1},
-		option{"IP_MTU_DISCOVER", unix.SOL_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_PROBE})
+	return append(opts, option{"IP_RECVTTL", unix.SOL_IP, unix.IP_RECVTTL, 1})
 }
 
 // extensionOption tells where in a quote the extensions begin. Kernels before
