@@ -30,9 +30,7 @@ type fields map[string]func(*yaml.Node)
 
 // add returns f with the fields of g, too.
 func (f fields) add(g fields) fields {
-	for k, do := range g {
-		f[k] = do
-	}
+	maps.Copy(f, g)
 	return f
 }
 
