@@ -46,6 +46,11 @@ func startTopology(t *Topology) (l *Lab, err error) {
 	if err != nil {
 		return nil, err
 	}
+	stop, err := s.wakeExactly()
+	if err != nil {
+		return nil, err
+	}
+	undo.add(stop)
 	l = &Lab{Namespace: near, sim: s}
 	if slices.ContainsFunc(t.Hosts, func(h Host) bool { return h.Kernel }) {
 		far, farTUN, err := tunNamespace(defaultMTU, &undo)

@@ -38,7 +38,8 @@ type sim struct {
 	clock  time.Duration // instant of the event in hand
 	events queue
 	timer  *time.Timer
-	wake   time.Duration // when the timer is due; valid if armed
+	alarm  func(time.Duration) // calls tick after a time, instead of timer; may be nil
+	wake   time.Duration       // when the timer is due; valid if armed
 	armed  bool
 	closed bool
 }
@@ -219,9 +220,12 @@ func (s *sim) arm() {
 	}
 	s.wake, s.armed = next, true
 	d := max(0, next-s.now())
-	if s.timer == nil {
+	switch {
+	case s.alarm != nil:
+		s.alarm(d)
+	case s.timer == nil:
 		s.timer = time.AfterFunc(d, s.tick)
-	} else {
+	default:
 		s.timer.Reset(d)
 	}
 }
