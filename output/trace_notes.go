@@ -13,6 +13,7 @@ import (
 type noter struct {
 	proto   string
 	rewrote probe.Rewrite
+	intact  bool // an earlier hop quoted the checksum as it was sent
 	tos     uint8
 	quoted  uint8 // TTL
 	offset  int   // hops by which the way back is longer than the way there
@@ -126,12 +127,14 @@ func (n *noter) translation(h *hopRow) []string {
 	}
 	fresh := now &^ n.rewrote &^ probe.RewroteTOS
 	n.rewrote |= now
+	intact := n.intact
+	n.intact = intact || h.hosts[0].hop.Quote != nil && now&probe.RewroteChecksum == 0
 	fields := strings.Join(fresh.AppendNames(nil), ", ")
 	switch {
 	case fresh == 0:
 		return nil
-	case fresh == probe.RewroteChecksum:
-		return []string{"checksum changed before here"}
+	case fresh == probe.RewroteChecksum && !intact:
+		return []string{"checksum changed before here (NAT or offload)"}
 	}
 	return []string{"NAT before here (" + fields + ")"}
 }
@@ -299,7 +302,7 @@ func remarks(p *probe.Path, rows []*hopRow, res *probe.Result, h *TraceHeader, i
 	if text := pathMTUText(p); text != "" {
 		lines = append(lines, text)
 	}
-	if open := openProbes(p); open > 0 {
+	if open := openProbes(p); open > 0 && (p.Stop == probe.StopCanceled || p.Stop == probe.StopDeadline) {
 		lines = append(lines, fmt.Sprintf("probes still under way: %d", open))
 	}
 	if len(h.Blind) > 0 {
