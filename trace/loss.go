@@ -26,6 +26,7 @@ type lossPhase struct {
 	k     known
 	hops  []*lossHop // by TTL from k.first
 	own   []*attempt
+	gone  map[*attempt]bool // overdue once
 	wait  time.Duration
 	begun bool
 	begin time.Duration
@@ -60,7 +61,7 @@ const (
 )
 
 func newLoss(k known) *lossPhase {
-	p := &lossPhase{k: k, wait: k.patience()}
+	p := &lossPhase{k: k, wait: k.patience(), gone: map[*attempt]bool{}}
 	if k.last < k.first {
 		return p
 	}
@@ -246,12 +247,13 @@ func (p *lossPhase) tell(now time.Duration, a *attempt) {
 	case overdue:
 		h.open--
 		h.lost++
+		p.gone[a] = true
 	case answered:
 		h.silent = false
-		if now-a.sent > a.wait { // it was overdue
-			h.lost = max(h.lost-1, 0)
+		if p.gone[a] {
+			h.lost--
 		} else {
-			h.open = max(h.open-1, 0)
+			h.open--
 		}
 	}
 }

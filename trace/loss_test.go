@@ -45,7 +45,7 @@ func TestLossLimits(t *testing.T) {
 		burst int
 		count int // probes of the first look
 	}{{1, 6, 10}, {1, 1, 3}, {2, 1, 3}, {10, 1, 3}, {100, 1, 3}, {1, 6, 20}, {5, 2, 3}}
-	runs := 1000 / len(limits)
+	runs := 1000/len(limits)/2 + 1 // with and without loss: 1,000 in all
 	for _, l := range limits {
 		for _, loss := range []float64{0, 0.1} {
 			t.Run(fmt.Sprintf("%v per s burst %d loss %v", l.rate, l.burst, loss), func(t *testing.T) {
@@ -98,7 +98,7 @@ func TestLossOfPath(t *testing.T) {
 			t.Run(fmt.Sprintf("%v from hop %d on", loss, at+1), func(t *testing.T) {
 				t.Parallel()
 				right, elsewhere, asked, off := 0, 0, 0, 0.0
-				const runs = 60
+				const runs = 40
 				for seed := range uint64(runs) {
 					c := newChain(seed, hops(8)...)
 					c.jitter = 2 * time.Millisecond
@@ -153,7 +153,7 @@ func TestLossNotOfPath(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			const runs = 100
+			const runs = 50
 			bad := 0
 			for seed := range uint64(runs) {
 				c := newChain(seed, hops(8)...)
@@ -193,6 +193,63 @@ func TestLossCannotSend(t *testing.T) {
 	for ttl, v := range p.verdicts() {
 		if v.Kind == probe.PathLoss {
 			t.Errorf("hop %d: %+v", ttl, v)
+		}
+	}
+}
+
+// What was seen anyhow is judged too, and with too few probes not at all.
+func TestPassiveLoss(t *testing.T) {
+	tests := []struct {
+		name  string
+		count int
+		build func(h []chainHop)
+		want  []probe.LossKind // of some hops, by index
+	}{
+		{"too few", 10, func(h []chainHop) { h[2].loss = 0.3 }, []probe.LossKind{2: probe.LossUnknown}},
+		{"many", 100, func(h []chainHop) { h[2].loss = 0.2 }, []probe.LossKind{2: probe.PathLoss}},
+		{"limits", 30, func(h []chainHop) {
+			for i := range h {
+				h[i].rate, h[i].burst = 1, 6
+			}
+		}, []probe.LossKind{probe.RateLimited, probe.RateLimited, probe.RateLimited, probe.RateLimited}},
+		{"silent", 3, func(h []chainHop) { h[1].silent = true }, []probe.LossKind{1: probe.SilentHop}},
+		{"own loss", 100, func(h []chainHop) { h[1].own = 0.3 }, []probe.LossKind{1: probe.HopLossOnly}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for seed := range uint64(20) {
+				c := newChain(seed, hops(6)...)
+				tt.build(c.hops)
+				k, end := c.look(t, tt.count)
+				got := passiveLoss(k, end)
+				for i, want := range tt.want {
+					if l := got[uint8(i+1)]; want != probe.NoLoss && l.Kind != want && l.Percent > 0 {
+						t.Errorf("seed %d hop %d: %+v, want %v", seed, i+1, l, want)
+					}
+				}
+				for ttl, l := range got {
+					if l.Kind == probe.PathLoss && int(ttl) != 3 {
+						t.Errorf("seed %d hop %d: %+v", seed, ttl, l)
+					}
+				}
+			}
+		})
+	}
+}
+
+// Answers that come after their time are answers.
+func TestLossLate(t *testing.T) {
+	for seed := range uint64(20) {
+		c := newChain(seed, hops(6)...)
+		c.hops[1].rate, c.hops[1].burst = 1, 6
+		k, begin := c.look(t, 10)
+		c.late = 0.2
+		p := newLoss(k)
+		playPhase(t, p, c, begin)
+		for ttl, l := range p.verdicts() {
+			if l.Kind == probe.PathLoss || ttl != 2 && l.Percent > 5 {
+				t.Errorf("seed %d hop %d: %+v", seed, ttl, l)
+			}
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 const (
 	mdaFlows  = 1024
 	mdaProbes = 20_000
-	mdaTime   = 20 * time.Second
+	mdaTime   = 12 * time.Second
 	mdaStep   = 5 * time.Millisecond // between two plans, so that they take in several answers
 	mdaBeyond = 8                    // TTLs behind the target's distance: some paths are longer
 

@@ -183,7 +183,11 @@ type chain struct {
 	hops   []chainHop
 	jitter time.Duration // added to each way, uniform
 	fail   float64       // share of sends that fail
+	late   float64       // share of answers that take lateBy longer
 }
+
+// lateBy is more than a phase waits on a fast path.
+const lateBy = 600 * time.Millisecond
 
 // chainHop is a hop and the link before it.
 type chainHop struct {
@@ -232,6 +236,9 @@ func (c *chain) send(now time.Duration, a *attempt) fate {
 	at, lost = c.back(at, end)
 	if lost {
 		return fate{}
+	}
+	if c.late > 0 && c.rng.Float64() < c.late {
+		at += lateBy
 	}
 	r := probe.Result{Status: probe.Expired, Reason: probe.TTLExceeded, From: chainAddr(end)}
 	if end == len(c.hops) {
