@@ -82,7 +82,11 @@ func (v *traceTable) frame(now time.Time) []string {
 			continue
 		}
 		lines = append(lines, v.o.paint(bold, "trace to "+v.nameOf(t.Target))+v.o.paint(dim, "  "+v.elapsed(now)))
-		lines = append(lines, v.grid(v.live[i].list(v.t.first()), cols)...)
+		rows := v.live[i].list(v.t.first())
+		lines = append(lines, v.grid(rows, cols)...)
+		if next := int(v.t.first()) + len(rows); len(rows) == 0 || !rows[len(rows)-1].target {
+			lines = append(lines, v.o.paint(dim, fmt.Sprintf("hop %d and beyond: no answer yet", next)))
+		}
 	}
 	return cutFrame(lines, height-1)
 }
