@@ -71,13 +71,15 @@ func (o *outlet) restartStamps() {
 
 // keyedStamps reports whether a packet can carry its own OPT_ID in a control
 // message (SCM_TS_OPT_ID, Linux 6.13). Before that the kernel counts packets.
-var keyedStamps = sync.OnceValue(func() bool {
+var keyedStamps = sync.OnceValue(func() bool { return kernelAtLeast(6, 13) })
+
+func kernelAtLeast(major, minor int) bool {
 	var u unix.Utsname
 	if unix.Uname(&u) != nil {
 		return false
 	}
-	return atLeast(unix.ByteSliceToString(u.Release[:]), 6, 13)
-})
+	return atLeast(unix.ByteSliceToString(u.Release[:]), major, minor)
+}
 
 // atLeast reports whether a kernel release such as "6.1.0-13-amd64" is at
 // least major.minor.

@@ -24,6 +24,7 @@ type tracer struct {
 	outlets atomic.Pointer[[]*flowOutlet]
 	inlets  []*inlet
 	reserve int                    // socket that holds the port; -1 if there is none
+	plain   bool                   // a packet cannot have a TTL of its own: see sameHeader
 	beside  atomic.Pointer[Tracer] // of the other family, with which flows are shared
 
 	build   []byte // packets being sent
@@ -38,6 +39,8 @@ type flowOutlet struct {
 	outlet
 	flow    uint16
 	dropped atomic.Uint32
+
+	ttl, tos int // that the socket has been told; -1 for none
 }
 
 // An inlet is a raw socket that receives.
@@ -83,6 +86,7 @@ func openTracerKind(cfg TracerConfig, k Kind) (*Tracer, error) {
 	t := &Tracer{family: cfg.Family, proto: cfg.Proto, kind: k}
 	t.cfg, t.cfg.Kind, t.reserve = cfg, k, -1
 	t.stamps = !cfg.NoStamps
+	t.plain = k == Datagram && cfg.Proto == ICMP && cfg.Family == IPv6 && !pingControls()
 	t.outlets.Store(new([]*flowOutlet))
 	t.beside.Store(cfg.Beside)
 	var err error
@@ -319,7 +323,7 @@ func (t *Tracer) mayShare(flow uint16) bool {
 
 // adopt makes fd an outlet.
 func (t *Tracer) adopt(fd int, flow uint16, opts []option) (*flowOutlet, error) {
-	o := &flowOutlet{flow: flow, outlet: outlet{fd: fd, deaf: t.kind == Raw, via: Config{
+	o := &flowOutlet{flow: flow, ttl: -1, tos: -1, outlet: outlet{fd: fd, deaf: t.kind == Raw, via: Config{
 		Family: t.family, Source: t.cfg.Source, Interface: t.cfg.Interface, Mark: t.cfg.Mark,
 	}}}
 	err := setOptions(fd, opts)

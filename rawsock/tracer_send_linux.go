@@ -3,6 +3,7 @@ package rawsock
 import (
 	"encoding/binary"
 	"net/netip"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -36,7 +37,7 @@ func (t *Tracer) sendSome(ps []Probe) (int, error) {
 	}
 	t.build = t.build[:0]
 	n := 0
-	for n < len(ps) && n < sendBatch && len(t.build) < buildBytes && (t.kind == Raw || ps[n].Flow == ps[0].Flow) {
+	for n < len(ps) && n < sendBatch && len(t.build) < buildBytes && t.together(&ps[0], &ps[n]) {
 		if err = t.put(o, n, &ps[n]); err != nil {
 			break
 		}
@@ -45,12 +46,43 @@ func (t *Tracer) sendSome(ps []Probe) (int, error) {
 	if n == 0 {
 		return 0, err
 	}
+	if t.plain {
+		if err := o.sameHeader(&ps[0]); err != nil {
+			return 0, err
+		}
+	}
 	// What stopped the batch is found again, and reported, by the next one.
 	done, err := o.flush(n)
 	if err != nil {
 		clear(t.sources) // they may have changed with the routes
 	}
 	return done, err
+}
+
+// together reports whether two probes can leave in one call.
+func (t *Tracer) together(p, q *Probe) bool {
+	return t.kind == Raw || p.Flow == q.Flow && (!t.plain || p.TTL == q.TTL && p.TOS == q.TOS)
+}
+
+// pingControls reports whether datagram ICMPv6 sockets heed control messages
+// (Linux 5.18).
+var pingControls = sync.OnceValue(func() bool { return kernelAtLeast(5, 18) })
+
+// sameHeader tells the socket with which hop limit and traffic class the next
+// packets leave.
+func (o *flowOutlet) sameHeader(p *Probe) error {
+	var opts []option
+	if o.ttl != int(p.TTL) {
+		opts = append(opts, option{"IPV6_UNICAST_HOPS", unix.SOL_IPV6, unix.IPV6_UNICAST_HOPS, int(p.TTL)})
+	}
+	if o.tos != int(p.TOS) {
+		opts = append(opts, option{"IPV6_TCLASS", unix.SOL_IPV6, unix.IPV6_TCLASS, int(p.TOS)})
+	}
+	err := setOptions(o.fd, opts)
+	if err == nil {
+		o.ttl, o.tos = int(p.TTL), int(p.TOS)
+	}
+	return err
 }
 
 // outletOf returns the socket for a flow, and opens that on a Datagram Tracer.
@@ -143,8 +175,10 @@ func (t *Tracer) header(o *flowOutlet, i int, p *Probe) {
 		}
 		return
 	}
-	s.control(i, unix.SOL_IPV6, unix.IPV6_HOPLIMIT, uint32(p.TTL))
-	s.control(i, unix.SOL_IPV6, unix.IPV6_TCLASS, uint32(p.TOS))
+	if !t.plain {
+		s.control(i, unix.SOL_IPV6, unix.IPV6_HOPLIMIT, uint32(p.TTL))
+		s.control(i, unix.SOL_IPV6, unix.IPV6_TCLASS, uint32(p.TOS))
+	}
 	var label [4]byte
 	binary.BigEndian.PutUint32(label[:], uint32(p.Flow))
 	sa.Flowinfo = binary.NativeEndian.Uint32(label[:])
