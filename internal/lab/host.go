@@ -55,47 +55,6 @@ func (h *host) errorFor(p *Packet) ICMPError {
 	return h.Error
 }
 
-// ask hands p to the kernel that plays its host.
-func (s *sim) ask(p *Packet) {
-	q := asked{p.N, p.probe, p.flags &^ Fragmented, p.route}
-	key := askedKey{target: p.Dst, proto: p.proto, id: p.ID, seq: p.Seq}
-	s.asked[key] = q // of what tells no more
-	if key.more = more(p); key.more != 0 {
-		s.asked[key] = q
-	}
-	s.decide(p, Delivered)
-	s.kernel(p.Raw)
-	s.release(p)
-}
-
-// askedBy returns what a, from a kernel, inherits from the request it answers.
-func (s *sim) askedBy(a *Packet) asked {
-	key := askedKey{target: a.Src, proto: a.proto, id: a.ID, seq: a.Seq}
-	switch a.Kind {
-	case Error:
-		p := Packet{Raw: a.payload()}
-		// Quotes are cut short: what of the transport is there has been read.
-		_, _ = s.codec.parse(&p)
-		if !p.Dst.IsValid() {
-			return asked{}
-		}
-		a.ID, a.Seq = p.ID, p.Seq
-		key = askedKey{p.Dst, p.proto, p.ID, p.Seq, more(&p)}
-	case TCP:
-		key.id, key.seq = a.Seq, a.ID
-		if s.codec.segment(a) {
-			key.more = s.codec.tcp.Ack - 1
-		}
-	case UDP:
-		key.id, key.seq = a.Seq, a.ID
-	}
-	if q, ok := s.asked[key]; ok {
-		return q
-	}
-	key.more = 0
-	return s.asked[key]
-}
-
 // answer sends raw from the host of p after wait.
 func (s *sim) answer(p *Packet, raw []byte, wait time.Duration, allowed bool) {
 	s.originate(p, raw, p.route.atHost(), wait, allowed, p.host)
@@ -212,42 +171,4 @@ func (s *sim) forge(p *Packet, before bool) {
 		s.answer(p, raw, h.Delay+f.Shift, true)
 		p.flags &^= Forged
 	}
-}
-
-// fromKernel takes a packet that the kernel playing the hosts sent. raw is copied.
-func (s *sim) fromKernel(raw []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return
-	}
-	s.advance(s.now())
-	s.enterBack(raw)
-	s.arm()
-}
-
-func (s *sim) enterBack(raw []byte) {
-	a := s.fresh(raw)
-	f, err := s.codec.parse(a)
-	if err == nil && f != nil {
-		if !s.joiner.add(a, f) {
-			s.release(a)
-			return
-		}
-		_, err = s.codec.parse(a)
-	}
-	h := s.hostOf(a.Src)
-	if err != nil || s.local(a) || h == nil {
-		s.log.count(&s.log.totals.Ignored)
-		s.release(a)
-		return
-	}
-	q := s.askedBy(a)
-	if q.route == nil {
-		q.route = s.routeOf(a) // nobody asked
-	}
-	a.Dir, a.Target, a.host, a.route, a.pos = Back, a.Src, h, q.route, q.route.atHost()
-	a.N, a.probe = q.n, q.probe
-	a.flags |= q.flags
-	s.launch(a, h.Delay, true)
 }

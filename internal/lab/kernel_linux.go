@@ -150,6 +150,26 @@ func configureFar(n *Namespace, t *Topology) error {
 		if err := n.Serve(at...); err != nil {
 			return err
 		}
+		if err := own(n, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxOwn bounds the addresses that a far kernel gets as its own.
+const maxOwn = 64
+
+// own makes single IPv6 addresses the kernel's own. For those it only serves,
+// Linux sends no ICMPv6 errors.
+func own(n *Namespace, at []netip.Prefix) error {
+	for _, p := range at {
+		if !p.IsSingleIP() || p.Addr().Is4() || len(n.addrs) >= maxOwn {
+			continue
+		}
+		if err := n.AddAddr(p); err != nil {
+			return err
+		}
 	}
 	return nil
 }

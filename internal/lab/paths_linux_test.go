@@ -148,7 +148,7 @@ func TestTruthOfKernelHosts(t *testing.T) {
 	both(t, func(t *testing.T, target netip.Addr) {
 		hops := diamond(3)
 		hops[2].NAT = &NAT{}
-		l := Start(t, Topology{Hops: hops, Hosts: []Host{{Kernel: true}}})
+		l := Start(t, Topology{Hops: hops, Hosts: []Host{{At: []netip.Prefix{netip.PrefixFrom(target, target.BitLen())}, Kernel: true}}})
 		var listener net.Listener
 		var err error
 		l.Must(l.Far.Do(func() { listener, err = net.Listen("tcp", ":443") }))
@@ -162,18 +162,12 @@ func TestTruthOfKernelHosts(t *testing.T) {
 		if _, err := dial(t, l, "tcp", target, 80); !errors.Is(err, unix.ECONNREFUSED) {
 			t.Errorf("closed port: %v", err)
 		}
-		// In IPv6 Linux sends errors from addresses of its own only, of which the
-		// far end has none but ::1.
-		refused := 0
-		if target.Is4() {
-			refused = 1
-			conn, err := dial(t, l, "udp", target, 33434)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := exchange(t, conn, "hello"); !errors.Is(err, unix.ECONNREFUSED) {
-				t.Errorf("UDP port that is closed: %v", err)
-			}
+		conn, err := dial(t, l, "udp", target, 33434)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := exchange(t, conn, "hello"); !errors.Is(err, unix.ECONNREFUSED) {
+			t.Errorf("UDP port that is closed: %v", err)
 		}
 		p := newPinger(t, l, target)
 		if err := p.send(target, 5, []byte("x")); err != nil {
@@ -186,7 +180,7 @@ func TestTruthOfKernelHosts(t *testing.T) {
 				answered[fmt.Sprint(trip.Kind, " ", a.Kind)]++
 			}
 		}
-		if answered["tcp tcp"] < 2 || answered["udp error"] != refused || answered["echo-request echo-reply"] != 1 {
+		if answered["tcp tcp"] < 2 || answered["udp error"] != 1 || answered["echo-request echo-reply"] != 1 {
 			t.Errorf("answered: %v", answered)
 		}
 	})

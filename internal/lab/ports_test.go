@@ -203,7 +203,8 @@ func TestFirewalls(t *testing.T) {
 					case "tcp":
 						c.syn(target, 50000, s.port, 1)
 					}
-					_, comes := <-time.After(time.Second), len(c.m.Receive()) > 0
+					time.Sleep(time.Second)
+					comes := len(c.m.Receive()) > 0
 					if comes {
 						<-c.m.Receive()
 					}

@@ -26,7 +26,7 @@ type sim struct {
 	deliver func(raw []byte) bool // toward the prober; false if it had no room
 	kernel  func(raw []byte)      // toward the kernel that plays the hosts; may be nil
 	numbers map[numberKey]int     // probes so far, per target and kind
-	asked   map[askedKey]asked    // requests a kernel is to answer
+	asked   questions             // that a kernel is to answer
 	chance  *rand.Rand            // of the hooks' verdicts
 	codec   *codec
 	names   *names // nil if there are no resolvers
@@ -86,23 +86,6 @@ type numberKey struct {
 	kind   Kind
 }
 
-// askedKey is what an answer from a kernel is recognised by. more is the
-// sequence number of TCP, the checksum of UDP.
-type askedKey struct {
-	target  netip.Addr
-	proto   uint8
-	id, seq uint16
-	more    uint32
-}
-
-// asked is what the answer to a request inherits.
-type asked struct {
-	n     int
-	probe uint64
-	flags Flag
-	route *course
-}
-
 // newSim returns a simulator of t, which must not change from now on.
 func newSim(t *Topology, deliver func([]byte) bool) (*sim, error) {
 	if err := t.Validate(); err != nil {
@@ -114,7 +97,7 @@ func newSim(t *Topology, deliver func([]byte) bool) (*sim, error) {
 	}
 	s := &sim{
 		topo: t, prober: t.proberAddrs(), deliver: deliver, codec: newCodec(), start: time.Now(),
-		log: &Log{limit: limit}, numbers: make(map[numberKey]int), asked: make(map[askedKey]asked),
+		log: &Log{limit: limit}, numbers: make(map[numberKey]int),
 		byAddr: make(map[netip.Addr]*host), routes: make(map[uint64]*course), names: newNames(t),
 	}
 	b := &builder{seed: t.Seed}
