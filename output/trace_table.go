@@ -166,7 +166,8 @@ func stopColor(p *probe.Path, rows []*hopRow) string {
 
 func (v *traceTable) End(e *End) error {
 	if v.o.Terminal && !v.o.Quiet {
-		v.buf = v.screen.replace(v.buf[:0], nil, 80)
+		cols, _ := v.screen.size()
+		v.buf = v.screen.replace(v.buf[:0], nil, cols)
 	} else {
 		v.buf = v.buf[:0]
 	}

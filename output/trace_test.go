@@ -3,6 +3,7 @@ package output_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/netip"
 	"regexp"
 	"strings"
@@ -289,5 +290,30 @@ func checkFrame(t *testing.T, frame string, cols, rows int) {
 		if w := cells(strings.TrimSuffix(line, "\n")); w > cols {
 			t.Errorf("%d cells on a screen of %d: %q", w, cols, line)
 		}
+	}
+}
+
+// One trace of twenty hops in each format, from its Results to its lines.
+func BenchmarkTrace(b *testing.B) {
+	w := newWalk(host(0, "203.0.113.7", "203.0.113.7"), "icmp")
+	for i := range 19 {
+		w.hop(fmt.Sprintf("198.51.100.%d", i+1), ms(5), ms(6), ms(7))
+	}
+	w.hop("203.0.113.7", ms(100), ms(100), ms(100))
+	s := traced("long", &output.TraceHeader{Proto: "icmp"}, w.target, w.end(probe.StopReached))
+	s.header.Targets = s.target
+	for _, format := range output.TraceFormats() {
+		b.Run(format, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				v, err := output.NewTraceView(format, io.Discard, output.Options{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := s.play(nil, v); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
