@@ -261,6 +261,8 @@ func pathMTUText(p *probe.Path) string {
 	switch {
 	case m.MTU == 0 && !m.Partial:
 		return "path MTU unknown: no size was answered"
+	case m.MTU == 0:
+		return "path MTU unknown: the search could not be finished"
 	case m.Partial:
 		return fmt.Sprintf("path MTU at least %d: the search could not be finished", m.MTU)
 	case m.BlackHole:

@@ -317,3 +317,28 @@ func BenchmarkTrace(b *testing.B) {
 		})
 	}
 }
+
+func TestTracePathMTUWords(t *testing.T) {
+	for _, tt := range []struct {
+		mtu  probe.PathMTU
+		hop  uint8
+		want string
+	}{
+		{probe.PathMTU{MTU: 1400, From: addr("198.51.100.2")}, 5, "path MTU 1400: named by 198.51.100.2 at hop 5"},
+		{probe.PathMTU{MTU: 1400, BlackHole: true}, 7, "path MTU 1400: black hole after hop 7, larger packets vanish without an error"},
+		{probe.PathMTU{MTU: 1400, BlackHole: true}, 0, "path MTU 1400: black hole, larger packets vanish without an error"},
+		{probe.PathMTU{MTU: 1500, Local: true}, 0, "path MTU 1500: the limit of this host's own link"},
+		{probe.PathMTU{MTU: 1300, Partial: true}, 0, "path MTU at least 1300: the search could not be finished"},
+		{probe.PathMTU{Partial: true}, 0, "path MTU unknown: the search could not be finished"},
+		{probe.PathMTU{}, 0, "path MTU unknown: no size was answered"},
+		{probe.PathMTU{MTU: 1492}, 3, "path MTU 1492: no larger packet was answered after hop 3"},
+	} {
+		s := headed(tracePlainPath())
+		path := s.result[len(s.result)-1].Detail.(*probe.Path)
+		path.MTU, path.MTUHop = &tt.mtu, tt.hop
+		want := "\n    " + tt.want + "\n"
+		if got := string(showTrace(t, s, look{format: "plain"})); !strings.Contains(got, want) {
+			t.Errorf("want %q in:\n%s", want, got)
+		}
+	}
+}
