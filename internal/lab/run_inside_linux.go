@@ -76,6 +76,8 @@ func settle(o *order) (device *os.File, doubts []string, err error) {
 		return nil, nil, &BuildError{Obstacle: NoTUN, Err: err}
 	}
 	prober := slices.Clone(o.Prober)
+	// New namespaces may inherit that the system wants none.
+	_ = own.sysctl("net.ipv6.conf."+deviceName+".disable_ipv6", "0")
 	if _, err := os.Stat("/proc/sys/net/ipv6"); err != nil {
 		prober = slices.DeleteFunc(prober, netip.Addr.Is6)
 		doubts = append(doubts, "there is no IPv6 here: this kernel has none")

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
@@ -59,6 +60,9 @@ func (e *reported) Unwrap() error {
 func runProgram(p *Program) (int, error) {
 	if err := p.Topology.Validate(); err != nil {
 		return 0, err
+	}
+	if len(p.Args) == 0 {
+		return 0, &BuildError{Err: errors.New("lab: no command")}
 	}
 	// The command is to die with the thread that started it.
 	runtime.LockOSThread()
@@ -142,18 +146,20 @@ func (c *child) attend(p *Program) (int, error) {
 func (c *child) connect(p *Program) (stop func() error, err error) {
 	t := p.Topology
 	t.LogLimit = 1 // nobody asks
-	err = c.link.send(order{
-		Prober: t.proberAddrs(), MTU: cmp.Or(t.Out.MTU, defaultMTU), Resolvers: t.resolvers(), Path: p.Path,
-	}, -1)
+	prober := t.proberAddrs()
+	resolvers := slices.DeleteFunc(slices.Clone(t.resolvers()), func(a netip.Addr) bool { return !sameFamily(prober, a).IsValid() })
+	err = c.link.send(order{Prober: prober, MTU: cmp.Or(t.Out.MTU, defaultMTU), Resolvers: resolvers, Path: p.Path}, -1)
 	if err != nil {
 		return nil, &BuildError{Err: err}
 	}
 	var r report
 	fd, err := c.link.receive(&r)
-	if err == nil {
+	switch {
+	case errors.Is(err, io.EOF):
+		err = errors.New("lab: the process inside ended too early")
+	case err == nil && r.Text != "":
 		err = r.err()
-	}
-	if err == nil && fd < 0 {
+	case err == nil && fd < 0:
 		err = errors.New("lab: no device came")
 	}
 	if err != nil {

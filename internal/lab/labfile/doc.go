@@ -18,20 +18,38 @@
 //	    addr: 203.0.113.10
 //	    tcp: [22, 443]                # ports that answer
 //
-// Keys of a file: about, seed, prober, hops, hosts. Of the prober: name, addr.
+// Keys of a file: about, seed (of all chance), prober, hops, hosts. Of the
+// prober: name, addr.
 //
 // Keys of a link, in hops and hosts: delay and jitter (20ms), loss, duplicate,
 // corrupt and reorder (5% or 0.05), reorder-delay, mtu (bytes), blackhole (what
 // is larger than mtu vanishes without a word). They hold in both directions;
 // the map back says what is different on the way to the prober.
 //
-// Keys of a hop: name, addr, silent, limit (of its own packets, as in "1/s
-// burst 6"), slow (how long it takes to send one), ttl, mpls, interface, nat,
-// dscp, error and for, quote; or ways, a list of lists of hops that packets are
-// spread over, with balance (flow or packet).
+// Keys of a hop:
 //
-// Keys of a host: name, addr (prefixes too), tcp, udp, drop (of icmp, tcp and
-// udp, what its firewall swallows), silent, slow, ttl, limit, error, quote.
+//	name, addr   a host name; one address per family
+//	silent       it forwards, and sends nothing of its own
+//	limit        of its own packets: 1/s burst 6
+//	slow         how long it takes to send one of its own
+//	ttl          initial TTL of those, 255 unless given
+//	mpls         labels packets arrive with, outermost first: 24017, or {label, tc, ttl}
+//	interface    what it tells of its interfaces (RFC 5837): {role, index, name, addr, mtu},
+//	             role is incoming, sub-ip, outgoing or next-hop
+//	dscp         from 0 to 63: what becomes of that of packets it forwards
+//	drop         of icmp, udp and tcp, what it does not forward; or {proto, except},
+//	             except being the destination ports that pass
+//	nat          true, or {addr, keep-port, leave}: leave is of addr, port and sum what
+//	             it does not mend in the packets that ICMP errors quote
+//	error, for   an ICMP error instead of forwarding, and for which prefixes
+//	quote        how its errors quote: {transport (octets), broken-sum, no-length}
+//
+// or ways, a list of lists of hops that packets are spread over, with balance
+// (flow or packet). The link beside ways leads to all of them.
+//
+// Keys of a host: name, addr (prefixes too), tcp and udp (ports that answer),
+// drop (what its firewall swallows), and silent, slow, ttl, limit, error and
+// quote as for a hop.
 //
 // What surprises: it is a strict subset of YAML. Every key is known or an error
 // with its line, and anchors, aliases, tags and merges are errors, so that a
