@@ -2,6 +2,7 @@ package rawsock
 
 import (
 	"bytes"
+	"encoding/binary"
 	"net/netip"
 	"reflect"
 	"testing"
@@ -51,6 +52,33 @@ func FuzzParseReply(f *testing.F) {
 		}
 		saneReply(t, proto, b, &fresh)
 		secondOpinion(t, b, &fresh)
+	})
+}
+
+// Whatever objects a valid extension structure holds, what is read of them is
+// bounded, and x/net/icmp reads the same labels where it reads any.
+func FuzzParseExtension(f *testing.F) {
+	for _, p := range fuzzProbes() {
+		q := AppendProbe(nil, ICMP, &p)
+		_, body, _ := parsePacket(extended(f, &p, q, extensions(&p)...))
+		if _, ext := splitExtension(FamilyOf(p.To), body); len(ext) > 0 {
+			f.Add(ext[extensionHeader:])
+		}
+	}
+	f.Add([]byte{0, 4, 2, 15, 0, 8, 1, 1, 5, 0xdc, 0x11, 1})
+	p := fuzzProbes()[0]
+	q := AppendProbe(nil, ICMP, &p)
+	quote := append(q, make([]byte, 152-len(q))...)
+	f.Fuzz(func(t *testing.T, objects []byte) {
+		ext := append([]byte{extensionVersion << 4, 0, 0, 0}, objects[:min(len(objects), 2000)]...)
+		binary.BigEndian.PutUint16(ext[2:], ^sum(ext))
+		b := icmpError(t, &p, typeExceeded4, 0, uint32(len(quote)/4)<<16, append(quote[:len(quote):len(quote)], ext...))
+		var r Reply
+		if !ParseReply(b, ICMP, &r) {
+			t.Fatal("not read")
+		}
+		saneReply(t, ICMP, b, &r)
+		secondOpinion(t, b, &r)
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gopacket/gopacket"
@@ -330,7 +331,7 @@ var (
 	wantLabels     = []Label{{24001, 5, false, 1}, {0xfffff, 0, true, 255}}
 	wantInterfaces = []InterfaceInfo{
 		{Role: 0, Index: 7, Name: "ge-0/0/1", MTU: 9000}, // and Addr, in the family of the probe
-		{Role: 2, Index: 1<<32 - 1, Name: "x"},
+		{Role: 2, Index: 1<<31 - 1, Name: "x"},
 	}
 )
 
@@ -339,7 +340,7 @@ func extensions(p *Probe) []icmp.Extension {
 	return []icmp.Extension{
 		&icmp.MPLSLabelStack{Class: 1, Type: 1, Labels: []icmp.MPLSLabel{{Label: 24001, TC: 5, TTL: 1}, {Label: 0xfffff, S: true, TTL: 255}}},
 		&icmp.InterfaceInfo{Class: 2, Type: 0x0f, Interface: &net.Interface{Index: 7, Name: "ge-0/0/1", MTU: 9000}, Addr: &net.IPAddr{IP: hop(p.To).AsSlice()}},
-		&icmp.InterfaceInfo{Class: 2, Type: 0x8a, Interface: &net.Interface{Index: 1<<32 - 1, Name: "x"}},
+		&icmp.InterfaceInfo{Class: 2, Type: 0x8a, Interface: &net.Interface{Index: 1<<31 - 1, Name: "x"}},
 	}
 }
 
@@ -446,10 +447,10 @@ func TestParseReplyHostileExtensions(t *testing.T) {
 		{"empty stack", ext(true, "0004 0101"), 0, 0},
 		{"other class", ext(true, "0008 0801 05dc11 01"+label), 1, 0},
 		{"other sub-type of the class", ext(true, "0008 0102 05dc11 01"), 0, 0},
-		{"a hundred labels", ext(true, "0194 0101"+repeat("05dc10 01", 100)), maxLabels, 0},
-		{"many stacks", ext(true, repeat(label, 100)), maxLabels, 0},
-		{"many empty objects", ext(true, repeat("0004 0900", 100)+label), 0, 0},
-		{"many interfaces", ext(true, repeat("0008 0208 00000007", 100)), 0, maxInterfaces},
+		{"a hundred labels", ext(true, "0194 0101"+strings.Repeat("05dc10 01", 100)), maxLabels, 0},
+		{"many stacks", ext(true, strings.Repeat(label, 100)), maxLabels, 0},
+		{"many empty objects", ext(true, strings.Repeat("0004 0900", 100)+label), 0, 0},
+		{"many interfaces", ext(true, strings.Repeat("0008 0208 00000007", 100)), 0, maxInterfaces},
 		{"bare interface", ext(true, "0004 0200"), 0, 1},
 		{"interface with nothing it claims", ext(true, "0004 020f"), 0, 0},
 		{"index cut", ext(true, "0006 0208 0000"), 0, 0},
@@ -458,8 +459,8 @@ func TestParseReplyHostileExtensions(t *testing.T) {
 		{"address cut", ext(true, "000c 0204 00020000 c0000209"), 0, 0},
 		{"name of length 0", ext(true, "0008 0202 00 616263"), 0, 0},
 		{"name longer than the object", ext(true, "0008 0202 08 616263"), 0, 0},
-		{"name longer than a name", ext(true, "0048 0202 44"+repeat("61", 67)), 0, 0},
-		{"longest name", ext(true, "0044 0202 40"+repeat("61", 63)), 0, 1},
+		{"name longer than a name", ext(true, "0048 0202 44"+strings.Repeat("61", 67)), 0, 0},
+		{"longest name", ext(true, "0044 0202 40"+strings.Repeat("61", 63)), 0, 1},
 		{"empty name", ext(true, "0008 0202 04 000000"), 0, 1},
 		{"MTU of 4 GB", ext(true, "0008 0201 ffffffff"), 0, 1},
 	}
@@ -547,14 +548,6 @@ func TestParseReplyAllocatesNothing(t *testing.T) {
 			t.Errorf("%v allocations", n)
 		}
 	})
-}
-
-func repeat(s string, n int) string {
-	all := ""
-	for range n {
-		all += s
-	}
-	return all
 }
 
 // sumOf is the plain one's complement sum, two octets at a time.

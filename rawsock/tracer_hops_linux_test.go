@@ -48,21 +48,21 @@ func TestTracerExtensions(t *testing.T) {
 	labels := []lab.Label{{Label: 24001, TC: 5, TTL: 1}, {Label: 17, Bottom: true, TTL: 254}}
 	faces := []lab.Interface{{Role: 0, Index: 7, Addr: netip.MustParseAddr("192.0.2.77"), Name: "ge-0/0/1", MTU: 9000}, {Role: 2, Name: "xe-1"}}
 	for _, quote := range []lab.Quote{{}, {NoLength: true}, {Transport: 8}, {Transport: 8, NoLength: true}, {Transport: 24}} {
-		for _, size := range []int{0, 400} {
-			t.Run(fmt.Sprintf("%+v size %d", quote, size), func(t *testing.T) {
-				topo := lab.Topology{Hops: []lab.Hop{{Addrs: routers, MPLS: labels, Interfaces: faces, Quote: quote}}}
-				onPath(t, topo, func(t *testing.T, tr *Tracer, target netip.Addr) {
+		t.Run(fmt.Sprintf("%d octets quoted, length told %v", quote.Transport, !quote.NoLength), func(t *testing.T) {
+			topo := lab.Topology{Hops: []lab.Hop{{Addrs: routers, MPLS: labels, Interfaces: faces, Quote: quote}}}
+			onPath(t, topo, func(t *testing.T, tr *Tracer, target netip.Addr) {
+				for _, size := range []int{0, 400} {
 					p := tr.probe(target, 1, 7)
 					p.Size = size
 					r := tr.ask(t, p)
 					if r.From != routerOf(target) || r.Event != Error || r.Flow != tr.Flow() {
-						t.Errorf("%+v", r)
+						t.Errorf("size %d: %+v", size, r)
 					}
 					checkTold(t, &r)
 					checkNumbers(t, tr, &p, &r, quote.Transport)
-				})
+				}
 			})
-		}
+		})
 	}
 }
 
