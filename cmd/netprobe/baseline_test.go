@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"netprobe/probe"
+	"netprobe/trace"
 )
 
 const (
@@ -185,5 +186,37 @@ func TestComparisonOfMonitor(t *testing.T) {
 	}
 	if len(path.Hops[1].Probes) > 0 {
 		t.Error("the path of the views was changed")
+	}
+}
+
+// What --json writes, --baseline reads.
+func TestReadPathsOfGoldenRecords(t *testing.T) {
+	files, err := filepath.Glob("../../output/testdata/trace-*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no records: %v", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			paths, err := readPaths(bytes.NewReader(data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if records := bytes.Count(data, []byte(`"record":"trace"`)); len(paths) != records {
+				t.Errorf("%d paths of %d records", len(paths), records)
+			}
+			for _, p := range paths {
+				answered := slices.ContainsFunc(p.Hops, func(h probe.PathHop) bool { return len(h.Addrs()) > 0 })
+				if p.Reached() && !answered {
+					t.Errorf("%s was reached, but nobody answered", p.Target.Name)
+				}
+				if c := trace.Changes(p, p); len(c) > 0 {
+					t.Errorf("%s differs from itself: %v", p.Target.Name, c)
+				}
+			}
+		})
 	}
 }

@@ -76,6 +76,11 @@ var networks = map[string]lab.Topology{
 		{Ways: [][]lab.Hop{{{Addrs: lab.Addrs("198.51.100.5")}}, {{Addrs: lab.Addrs("198.51.100.6")}}}},
 		{Addrs: lab.Addrs("198.51.100.9")},
 	}},
+	// The second router passes nothing on to 203.0.113.0/24, and says so.
+	"forbidden": {Hops: []lab.Hop{
+		{Addrs: lab.Addrs("198.51.100.1")},
+		{Addrs: lab.Addrs("198.51.100.5"), Error: lab.AdminProhibited, ErrorFor: lab.At("203.0.113.0/24")},
+	}},
 	// A router knows no way to 203.0.113.0/24.
 	"unreachable": {Hosts: []lab.Host{{At: lab.At("203.0.113.0/24"), Error: lab.HostUnreachable}}},
 }
