@@ -111,12 +111,12 @@ func (f *traceFlags) openFailure(err error) error {
 	if e, ok := errors.AsType[*rawsock.PermissionError](err); ok {
 		hints := permissionHints(e.Kind)
 		if f.proto == "tcp" {
-			hints = rawHints() // no sysctl allows it
+			err, hints = fmt.Errorf("no permission to send TCP probes: %w", e.Err), rawHints() // no sysctl allows it
 		}
 		if f.proto != "udp" && f.socket != "raw" {
 			hints = append(hints, "-P udp needs no privileges")
 		}
-		return untested(e, hints...)
+		return untested(err, hints...)
 	}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
