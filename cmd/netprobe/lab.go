@@ -106,12 +106,13 @@ func (f *labFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if len(command) == 0 {
+	interactive := len(command) == 0
+	if interactive {
 		if command, err = shell(cmd.InOrStdin(), strings.Join(names, " ")); err != nil {
 			return err
 		}
 	}
-	return f.inside(cmd, file, command)
+	return f.inside(cmd, file, command, interactive)
 }
 
 // choose returns the network that the command line names.
@@ -191,7 +192,7 @@ func shell(stdin io.Reader, network string) ([]string, error) {
 }
 
 // inside runs a command in the network of file.
-func (f *labFlags) inside(cmd *cobra.Command, file *labfile.File, command []string) error {
+func (f *labFlags) inside(cmd *cobra.Command, file *labfile.File, command []string, interactive bool) error {
 	stderr := cmd.ErrOrStderr()
 	p := lab.Program{
 		Topology: file.Topology,
@@ -203,7 +204,7 @@ func (f *labFlags) inside(cmd *cobra.Command, file *labfile.File, command []stri
 		Stderr:   stderr,
 		Ready: func(doubts []string) {
 			if !f.quiet {
-				printWhere(stderr, file, command)
+				printWhere(stderr, file, command, interactive)
 			}
 			for _, d := range doubts {
 				fmt.Fprintf(stderr, "netprobe: %s\n", d)

@@ -27,8 +27,8 @@ func printNetworks(w io.Writer) error {
 	return nil
 }
 
-// printWhere says where a command runs.
-func printWhere(w io.Writer, f *labfile.File, command []string) {
+// printWhere says where a command runs, or the shell of somebody who gave none.
+func printWhere(w io.Writer, f *labfile.File, command []string, shell bool) {
 	title := "lab " + f.Name
 	if f.About != "" {
 		title += ": " + f.About
@@ -52,7 +52,11 @@ func printWhere(w io.Writer, f *labfile.File, command []string) {
 	}
 	p := f.Path()
 	line("path", "%s, %s there and back", span(p.Least, p.Most, hops), span(p.Fastest, p.Slowest, milliseconds))
-	line("command", "%s", strings.Join(command, " "))
+	if shell {
+		line("shell", "%s, exit leaves the network", command[0])
+	} else {
+		line("command", "%s", strings.Join(command, " "))
+	}
 	_ = t.Flush() // as for every line on stderr
 	fmt.Fprintln(w)
 }
