@@ -1,6 +1,7 @@
 // Package rawsock owns every byte of a packet and every raw descriptor: it
-// builds and parses ICMP echo messages (RFC 792, RFC 4443), opens its own
-// blocking sockets, and brings back what the kernel knows about each packet:
+// builds and parses ICMP echo messages (RFC 792, RFC 4443), and whole packets
+// that ask their way with what routers say of them (RFC 4884, 4950, 5837). It
+// opens its own sockets, and brings back what the kernel knows about each packet:
 // when it left and when it arrived (SO_TIMESTAMPING), who rejected it (the
 // error queue), what was dropped for want of buffer (SO_RXQ_OVFL).
 //
@@ -16,7 +17,8 @@
 // The one thing that surprises: on Linux SO_RCVTIMEO has no effect on sockets
 // opened by package net, which are non-blocking and owned by the poller. So
 // these are opened here, blocking, and a goroutine in Wait holds an OS
-// thread. SO_RCVTIMEO is its tick; Shutdown wakes it at once.
+// thread. SO_RCVTIMEO is its tick; Shutdown wakes it at once. The several
+// sockets of a Tracer are waited for with an Alarm.
 //
 // It is the only package with files for one operating system. Every exported
 // name stands in an untagged file.

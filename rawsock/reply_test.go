@@ -550,6 +550,18 @@ func TestParseReplyAllocatesNothing(t *testing.T) {
 	})
 }
 
+func BenchmarkParseReply(b *testing.B) {
+	p := Probe{From: me4, To: target4, Port: 33434, TTL: 7, Flow: 0xf123, N: 7, Cookie: 7, Size: 60}
+	packet := extended(b, &p, AppendProbe(nil, UDP, &p), extensions(&p)...)
+	var r Reply
+	b.ReportAllocs()
+	for b.Loop() {
+		if !ParseReply(packet, UDP, &r) {
+			b.Fatal("not read")
+		}
+	}
+}
+
 // sumOf is the plain one's complement sum, two octets at a time.
 func sumOf(b []byte) uint16 {
 	s := uint32(0)

@@ -17,8 +17,8 @@ import (
 // answers and errors.
 type tracer struct {
 	cfg     TracerConfig
-	stamps  bool // packets that leave are stamped, and what arrives is
-	ready   int  // epoll(7) descriptor of all that follow
+	stamps  atomic.Bool // packets that leave are stamped, and what arrives is
+	ready   int         // epoll(7) descriptor of all that follow
 	outlets atomic.Pointer[[]*flowOutlet]
 	inlets  []*inlet
 	reserve int                    // socket that holds the port; -1 if there is none
@@ -83,7 +83,7 @@ func openTracer(cfg TracerConfig) (*Tracer, error) {
 func openTracerKind(cfg TracerConfig, k Kind) (*Tracer, error) {
 	t := &Tracer{family: cfg.Family, proto: cfg.Proto, kind: k}
 	t.cfg, t.cfg.Kind, t.reserve = cfg, k, -1
-	t.stamps = !cfg.NoStamps
+	t.stamps.Store(!cfg.NoStamps)
 	t.plain = k == Datagram && cfg.Proto == ICMP && cfg.Family == IPv6 && !pingControls()
 	t.outlets.Store(new([]*flowOutlet))
 	t.beside.Store(cfg.Beside)
@@ -155,7 +155,7 @@ func (t *Tracer) openRaw() error {
 	return err
 }
 
-func (t *tracer) kernelClock() bool { return t.stamps }
+func (t *tracer) kernelClock() bool { return t.stamps.Load() }
 
 func (t *tracer) drops() uint32 {
 	var n uint32

@@ -409,6 +409,32 @@ func TestTracerFlows(t *testing.T) {
 	})
 }
 
+// Probes may leave, and open sockets, while answers are read.
+func TestTracerSendsWhileDraining(t *testing.T) {
+	tracers(t, func(t *testing.T, l *lab.Lab, cfg TracerConfig, far netip.Addr) {
+		tr := traceIn(t, l, cfg)
+		const n = 200
+		sent := make(chan error, 1)
+		go func() {
+			var err error
+			e := l.Namespace.Do(func() {
+				for i := range uint16(n) {
+					p := tr.probe(beyond(far), 1, i+1)
+					p.Flow += i % 50
+					if _, e := tr.Send([]Probe{p}); e != nil {
+						err = e
+					}
+				}
+			})
+			sent <- errors.Join(e, err)
+		}()
+		got, left := replies(t, tr, n, n)
+		if err := <-sent; err != nil || len(got) != n || len(left) != n || !tr.KernelClock() {
+			t.Errorf("%d answers, %d departures, %v", len(got), len(left), err)
+		}
+	})
+}
+
 // Two Tracers beside each other hear nothing of what answers the other, but
 // ICMP errors, which say by their flow whose they are.
 func TestTracersBesideEachOther(t *testing.T) {
@@ -505,6 +531,32 @@ func TestTracerPicksTheSource(t *testing.T) {
 			b = asRaw(t, b, cfg.Proto, &p)
 		}
 		checkBuilt(t, decode(t, b), cfg.Proto, &p, len(b))
+	})
+}
+
+// A link-local target is reached through its zone.
+func TestTracerLinkLocal(t *testing.T) {
+	tracers(t, func(t *testing.T, l *lab.Lab, cfg TracerConfig, far netip.Addr) {
+		if cfg.Family == IPv4 {
+			t.Skip("IPv4 has no zones")
+		}
+		l.Must(l.AddAddr(netip.MustParsePrefix("fe80::4e50:1/64")))
+		l.Must(l.Far.AddAddr(netip.MustParsePrefix("fe80::4e50:2/64")))
+		tr := traceIn(t, l, cfg)
+		there := netip.MustParseAddr("fe80::4e50:2")
+		for _, from := range []netip.Addr{netip.MustParseAddr("fe80::4e50:1"), {}} {
+			p := tr.probe(there.WithZone(l.Device()), 9, 7)
+			p.From = from
+			tr.must(t, l, p)
+			got, _ := replies(t, tr, 1, 1)
+			if got[0].From != there || got[0].Flow != p.Flow {
+				t.Errorf("from %v: %+v", from, got[0])
+			}
+		}
+		nowhere := tr.probe(there.WithZone("nosuch0"), 9, 7)
+		if n, err := tr.Send([]Probe{nowhere}); n != 0 || CauseOf(err) != LinkDown {
+			t.Errorf("sent %d, %v", n, err)
+		}
 	})
 }
 

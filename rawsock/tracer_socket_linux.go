@@ -109,7 +109,9 @@ func (t *Tracer) addInlet(proto uint8) error {
 		err = t.bind(fd, 0)
 	}
 	if err == nil {
-		t.stamps = stampOn(fd, stampFlags(false)) == nil && t.stamps
+		if stampOn(fd, stampFlags(false)) != nil {
+			t.stamps.Store(false)
+		}
 		err = t.watch(fd)
 	}
 	return err
@@ -183,7 +185,9 @@ func (t *Tracer) adopt(fd int, flow uint16, opts []option) (*flowOutlet, error) 
 		// A kernel without timestamps costs accuracy, not the run.
 		stamps := !t.cfg.NoStamps
 		o.stamps = o.stamp(stampFlags(stamps)) == nil && stamps
-		t.stamps = t.stamps && o.stamps
+		if !o.stamps {
+			t.stamps.Store(false)
+		}
 		o.out.init()
 		err = t.watch(fd)
 	}
