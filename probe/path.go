@@ -122,15 +122,17 @@ type Path struct {
 	// for all probes unless several paths are asked for.
 	Flow uint16
 
-	Stop    Stop
-	Hops    []PathHop     // of TTL First and following; up to the target, or as far as was probed
-	First   uint8         // TTL of Hops[0]
-	Links   []PathLink    // between neighbouring hops, if every path was asked for
-	MTU     *PathMTU      // nil if it was not asked for
-	MTUHop  uint8         // with a limit that is not Local: the TTL of the hop before the narrow link; 0 if unknown
-	ID      string        // short digest of the addresses on the way: differs if the path does
-	Started time.Time     //
-	Elapsed time.Duration // until the path was known
+	Stop  Stop
+	Hops  []PathHop  // of TTL First and following; up to the target, or as far as was probed
+	First uint8      // TTL of Hops[0]
+	Links []PathLink // between neighbouring hops, if every path was asked for
+	// Incomplete says that Links may lack some: the search came to its bounds.
+	Incomplete bool
+	MTU        *PathMTU      // nil if it was not asked for
+	MTUHop     uint8         // with a limit that is not Local: the TTL of the hop before the narrow link; 0 if unknown
+	ID         string        // short digest of the addresses on the way: differs if the path does
+	Started    time.Time     //
+	Elapsed    time.Duration // until the path was known
 
 	Names map[netip.Addr]string // reverse names, unescaped; nil without lookups
 }

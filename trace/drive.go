@@ -51,9 +51,9 @@ func (e *Engine) run(ctx context.Context) error {
 		e.takeInbox()
 		e.expire()
 		e.admit()
-		wake := e.collect()
+		wake := min(e.collect(), e.timers.next())
 		e.flush(ctx)
-		if wake == probe.Never && e.active == 0 && !e.awaiting() {
+		if len(e.ready) == 0 && e.active == 0 && !e.awaiting() {
 			return nil
 		}
 		if e.alarm.Wait(max(wake-e.now(), breath)) {
@@ -128,7 +128,7 @@ func (e *Engine) begin(tr *track) {
 		e.refuse(tr, err)
 		return
 	}
-	e.sched.Set(tr.t.ID, e.now())
+	e.makeReady(tr)
 }
 
 // refuse ends a track that this host has no way to.
@@ -181,52 +181,60 @@ func (e *Engine) drain() error {
 	return nil
 }
 
-// collect asks the tracks that are due for what they want to send, each for one
-// probe in turn, and returns when the next one is due.
+// collect lets the tracks that are ready send, each one probe in turn, and
+// returns when the next one may be.
 func (e *Engine) collect() (wake time.Duration) {
 	now := e.now()
+	for i, due := e.sched.Next(); due <= now; i, due = e.sched.Next() {
+		e.sched.Set(i, probe.Never)
+		e.makeReady(e.tracks[i])
+	}
 	for range batchLen {
-		i, due := e.sched.Next()
-		if due == probe.Never {
-			return probe.Never
-		}
-		if due = max(due, e.pacer.Next()); due > now {
+		if len(e.ready) == 0 {
+			_, due := e.sched.Next()
 			return due
 		}
-		tr := e.tracks[i]
-		if tr.over || !e.serve(tr, now) {
-			continue
+		if due := e.pacer.Next(); due > now {
+			return due
 		}
-		if e.blocked {
-			e.blocked = false
+		tr := e.ready[0]
+		if _, ok := tr.lane.number(now); !ok {
 			return now + 10*time.Millisecond
+		}
+		e.ready = e.ready[1:]
+		tr.ready = false
+		if !tr.over && e.serve(tr, now) {
+			e.makeReady(tr)
 		}
 	}
 	return now
 }
 
-// serve lets tr send one probe, if it wants to, and sets when it is due again.
-func (e *Engine) serve(tr *track, now time.Duration) (sent bool) {
-	id := tr.t.ID
-	if _, ok := tr.lane.number(now); !ok {
-		e.blocked = true
-		return true
+// makeReady puts tr at the end of those that may have something to send.
+func (e *Engine) makeReady(tr *track) {
+	if !tr.ready && !tr.over {
+		tr.ready = true
+		e.ready = append(e.ready, tr)
 	}
+}
+
+// serve lets tr send one probe, if it wants to; else it sets when it is to be
+// asked again.
+func (e *Engine) serve(tr *track, now time.Duration) (sent bool) {
 	for {
 		o, wake, ok := tr.phase.next(now)
 		if ok {
 			e.launch(tr, o, now)
-			// After all others that are due.
-			e.sched.Set(id, max(e.sched.Due(id), tr.turn)+1)
-			tr.turn = e.sched.Due(id)
 			return true
+		}
+		if tr.leaving > 0 {
+			return false // it will be told when they have left
 		}
 		if !tr.phase.done(now) {
 			if wake != probe.Never {
 				wake = max(wake, now+breath)
 			}
-			tr.turn = 0
-			e.sched.Set(id, wake)
+			e.sched.Set(tr.t.ID, wake)
 			return false
 		}
 		if !e.nextPhase(tr, now) {
@@ -247,6 +255,7 @@ func (e *Engine) launch(tr *track, o order, now time.Duration) {
 	f := &flight{attempt: a, track: tr, n: n, flow: a.hop.Flow, cookie: uint64(n)<<48 | e.chance.Uint64()>>16}
 	l.flights[n] = f
 	tr.add(f)
+	tr.leaving++
 	e.pacer.Take(now)
 	l.leaving = append(l.leaving, f)
 	l.batch = append(l.batch, rawsock.Probe{
@@ -293,6 +302,7 @@ func (e *Engine) left(flights []*flight) {
 		if f.wait > 0 {
 			heap.Push(&e.timers, f)
 		}
+		f.track.leaving--
 		e.tell(f)
 	}
 }
@@ -311,6 +321,7 @@ func (e *Engine) postpone(flights []*flight) {
 func (e *Engine) fail(f *flight, err error) {
 	via := engine.Via{Target: f.track.addr(), Socket: e.via()}
 	f.state = failed
+	f.track.leaving--
 	f.res = probe.Result{Status: probe.Failed}
 	f.res.Reason, f.res.MTU, f.res.Err = via.Explain(err, f.hop.Size)
 	f.track.failure = f.res
@@ -321,11 +332,8 @@ func (e *Engine) fail(f *flight, err error) {
 // tell lets the phase know of f, and the track's turn come.
 func (e *Engine) tell(f *flight) {
 	tr := f.track
-	now := e.now()
-	tr.phaseOf(f).tell(now, f.attempt)
-	if e.sched.Due(tr.t.ID) > now {
-		e.sched.Set(tr.t.ID, now)
-	}
+	f.phase.tell(e.now(), f.attempt)
+	e.makeReady(tr)
 }
 
 // finish completes the Result of f, which is decided, and emits it.
@@ -356,7 +364,6 @@ func (e *Engine) answer(f *flight, res probe.Result, detail func()) {
 	}
 	detail()
 	f.res, f.state = res, answered
-	f.target = engine.SameHost(res.From, f.track.addr()) && res.MTU == 0
 	e.finish(f)
 	e.tell(f)
 }

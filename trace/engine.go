@@ -45,7 +45,8 @@ type Engine struct {
 	active  int       // tracks under way
 	begun   int       // tracks that were given a start, by ID
 	lanes   map[rawsock.Family]*lane
-	sched   *probe.Schedule
+	sched   *probe.Schedule // when those that wait want to be asked
+	ready   []*track        // those that want to be asked now, in turn
 	pacer   probe.Pacer
 	timers  timers
 	chance  *rand.ChaCha8 // makes cookies
@@ -53,8 +54,7 @@ type Engine struct {
 	alarm   alarm
 	emit    func(probe.Result)
 	route   func(dst netip.Addr) (netip.Addr, error) // the address packets to dst leave from
-	waited  time.Duration                            // for full queues
-	blocked bool                                     // no number is free
+	linkMTU func(dst netip.Addr) int                 // of the interface towards dst, bytes; 0 if unknown
 
 	mu       sync.Mutex // guards what follows
 	counters Counters

@@ -52,6 +52,7 @@ type look struct {
 	count      int           // probes per hop
 	interval   time.Duration // between those beyond quick
 	timeout    time.Duration // 0 decides by what the path is like
+	once       bool          // silent hops are not asked again
 
 	begun   bool
 	begin   time.Duration // when the first probe was asked for
@@ -88,7 +89,7 @@ func newLook(cfg *Config) *look {
 		hops: make([]lookHop, int(cfg.Max)+1),
 	}
 	if cfg.Monitor {
-		l.count = 1
+		l.count, l.once = 1, true
 	}
 	return l
 }
@@ -103,7 +104,7 @@ func (l *look) limit() int {
 
 func (l *look) next(now time.Duration) (o order, wake time.Duration, ok bool) {
 	if !l.begun {
-		l.begun, l.begin = true, now
+		l.begun, l.begin, l.news = true, now, now
 	}
 	if l.helpless() {
 		return order{}, probe.Never, false
@@ -154,7 +155,7 @@ func (l *look) dueAgain(ttl int) (at time.Duration, want bool) {
 	if l.reached && ttl == l.near-1 && l.ambiguous(ttl) {
 		return h.last + max(l.trip/2, 10*time.Millisecond), true
 	}
-	if h.again < 2 {
+	if h.again < 2 && !l.once {
 		return h.last + l.fair(ttl)/3, true
 	}
 	return 0, false

@@ -86,6 +86,9 @@ func TestMonitorLoss(t *testing.T) {
 		if answered[6] != 20 {
 			t.Errorf("target: %d of %d answered", answered[6], sent[6])
 		}
+		if p.took > 25*time.Second {
+			t.Errorf("took %v", p.took)
+		}
 		agree(t, p, 5)
 	})
 }

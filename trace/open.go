@@ -3,6 +3,7 @@ package trace
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"syscall"
 
 	"netprobe/rawsock"
@@ -19,6 +20,7 @@ func Open(cfg Config, families ...rawsock.Family) (*Engine, error) {
 	}
 	e := newEngine(cfg, a)
 	e.route = e.routeTo
+	e.linkMTU = func(dst netip.Addr) int { return rawsock.LinkMTU(dst, e.via()) }
 	if len(families) == 0 {
 		families = familiesOf(cfg.Targets)
 	}

@@ -51,24 +51,16 @@ type attempt struct {
 	sent  time.Duration // since the start of the run; of a failed one, when it was tried
 	hop   probe.Hop     // Detail of res
 	res   probe.Result  // valid if answered or failed
-
-	target bool // who answered is the target, whatever it said
 }
 
 // rtt is valid if a is answered.
 func (a *attempt) rtt() time.Duration { return a.res.RTT }
 
-// fromTarget reports whether the target itself answered a: an echo reply, a UDP
-// datagram, SYN-ACK, RST, or an unreachable from its own address.
+// fromTarget reports whether the target answered a: an echo reply, a UDP
+// datagram, SYN-ACK, RST, or a port- or protocol-unreachable from its own
+// address.
 func (a *attempt) fromTarget() bool {
-	if a.state != answered {
-		return false
-	}
-	switch a.res.Status {
-	case probe.Reply, probe.Late, probe.Refused:
-		return true
-	}
-	return a.target
+	return a.state == answered && (a.res.Status == probe.Reply || a.res.Status == probe.Late || a.res.Status == probe.Refused)
 }
 
 // fromHop reports whether a router answered a because its TTL had run out.

@@ -17,14 +17,17 @@ type track struct {
 	started time.Duration
 	begun   bool
 	over    bool
-	turn    time.Duration // when it is due in a round of all tracks
-	seq     uint64        // of the last probe
-	flights []*flight     // all so far, in order of sending; not those of a monitor
-	failure probe.Result  // the last one
+	ready   bool         // it is among those that may have something to send
+	leaving int          // probes made and not sent yet
+	seq     uint64       // of the last probe
+	flights []*flight    // all so far, in order of sending; not those of a monitor
+	failure probe.Result // the last one
 
 	phase phase // the present one
 	look  *look
-	loss  *lossPhase // nil if it was not asked for
+	loss  *lossPhase // these are nil unless they were asked for
+	mda   *mdaPhase
+	mtu   *mtuPhase
 }
 
 func newTrack(t *probe.Target, l *lane) *track { return &track{t: t, lane: l} }
@@ -46,9 +49,6 @@ func (tr *track) add(f *flight) {
 		tr.flights = append(tr.flights, f)
 	}
 }
-
-// phaseOf returns the phase that ordered f.
-func (tr *track) phaseOf(f *flight) phase { return f.phase }
 
 // nextPhase lets the phase after the present one begin, and reports whether
 // there is one; else the trace is over.
@@ -80,8 +80,22 @@ func (e *Engine) after(tr *track, k known) phase {
 	case tr.loss == nil && (e.cfg.Verdict || e.cfg.Count > quick):
 		tr.loss = newLoss(k)
 		return tr.loss
+	case tr.mda == nil && e.cfg.Paths:
+		tr.mda = newMDA(k, e.cfg.Confidence)
+		return tr.mda
+	case tr.mtu == nil && e.cfg.MTU:
+		tr.mtu = newMTU(k, e.link(tr))
+		return tr.mtu
 	}
 	return nil
+}
+
+// link is the MTU of the interface towards the target, bytes; 0 if unknown.
+func (e *Engine) link(tr *track) int {
+	if e.linkMTU == nil {
+		return 0
+	}
+	return e.linkMTU(tr.addr())
 }
 
 // known is what the phases so far have found out.
@@ -196,7 +210,8 @@ func (e *Engine) path(tr *track, stop probe.Stop) *probe.Path {
 	}
 	last := tr.look.last()
 	for ttl := int(e.cfg.First); ttl <= last; ttl++ {
-		p.Hops = append(p.Hops, probe.PathHop{TTL: uint8(ttl), Target: tr.look.reached && ttl == last})
+		end := tr.look.reached || tr.look.who == tr.addr() // it may say itself that it is not to be reached
+		p.Hops = append(p.Hops, probe.PathHop{TTL: uint8(ttl), Target: end && ttl == last})
 	}
 	if _, endless := tr.phase.(*monitor); !endless {
 		tr.fill(p.Hops)
@@ -214,7 +229,7 @@ func (tr *track) fill(hops []probe.PathHop) {
 	}
 	end := &hops[len(hops)-1]
 	for _, f := range tr.flights {
-		if f.phase == phase(tr.look) {
+		if f.phase == phase(tr.look) || tr.mda != nil && f.phase == phase(tr.mda) {
 			i := int(f.ttl) - int(hops[0].TTL)
 			if tr.look.near == int(f.ttl) {
 				i = len(hops) - 1 // its row, whatever TTL that has
@@ -243,13 +258,26 @@ func (tr *track) standIn(f *flight, end *probe.PathHop) *flight {
 
 // judge adds what the later phases say.
 func (tr *track) judge(p *probe.Path) {
-	if tr.loss == nil {
-		return
+	var verdicts map[uint8]probe.HopLoss
+	if tr.loss != nil {
+		verdicts = tr.loss.verdicts()
 	}
-	verdicts := tr.loss.verdicts()
+	if tr.mda != nil {
+		p.Links, p.Incomplete = tr.mda.links(), tr.mda.incomplete()
+	}
+	if tr.mtu != nil {
+		p.MTU, p.MTUHop = tr.mtu.result()
+	}
 	for i := range p.Hops {
-		if v, ok := verdicts[p.Hops[i].TTL]; ok {
-			p.Hops[i].Loss = &v
+		h := &p.Hops[i]
+		if v, ok := verdicts[h.TTL]; ok {
+			h.Loss = &v
+		}
+		if tr.mda != nil {
+			h.Balance = tr.mda.balance(h.TTL)
+		}
+		if tr.mtu != nil {
+			h.MTU = tr.mtu.mtuAt(h.TTL)
 		}
 	}
 }
