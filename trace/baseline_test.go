@@ -20,7 +20,7 @@ func pathOf(stop probe.Stop, words string) *probe.Path {
 			h.Target, prefix, word = true, "203.0.113.", rest
 			p.Target = &probe.Target{Addr: netip.MustParseAddrPort(prefix + rest + ":0")}
 		}
-		for _, last := range strings.Split(word, ",") {
+		for last := range strings.SplitSeq(word, ",") {
 			if last != "*" {
 				h.Probes = append(h.Probes, probe.Result{Status: probe.Expired, From: netip.MustParseAddr(prefix + last)})
 			}
