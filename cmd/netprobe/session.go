@@ -210,6 +210,9 @@ func (s *session) chain(ctx context.Context, stop context.CancelCauseFunc, c *co
 	}
 	if s.reverse {
 		names := newReverse(ctx, s.ask)
+		for _, t := range c.targets {
+			names.see(t.Addr.Addr()) // it answers last: its name must not come last
+		}
 		c.naming = newNamingSink(ctx, c.sink, names)
 		c.sink = c.naming
 		if h.Trace != nil {

@@ -23,7 +23,8 @@ import (
 
 // fakeEngine probes no network: play says what happens.
 type fakeEngine struct {
-	play func(ctx context.Context, e *fakeEngine, emit func(probe.Result)) error
+	play  func(ctx context.Context, e *fakeEngine, emit func(probe.Result)) error
+	trace bool // it traces paths
 
 	mu      sync.Mutex
 	targets []*probe.Target
@@ -86,10 +87,15 @@ func (e *fakeEngine) Probe(ctx context.Context, emit func(probe.Result)) error {
 	return e.play(ctx, e, emit)
 }
 
-func (e *fakeEngine) Describe(h *output.Header) { h.Socket = "raw" }
-func (e *fakeEngine) Doubts() []string          { return nil }
-func (e *fakeEngine) Log(*slog.Logger)          {}
-func (e *fakeEngine) Close() error              { return nil }
+func (e *fakeEngine) Describe(h *output.Header) {
+	h.Socket = "raw"
+	if e.trace {
+		h.Trace = &output.TraceHeader{Proto: "icmp", Count: 1}
+	}
+}
+func (e *fakeEngine) Doubts() []string { return nil }
+func (e *fakeEngine) Log(*slog.Logger) {}
+func (e *fakeEngine) Close() error     { return nil }
 
 // outcomes lets each target in turn have one probe a second with the given
 // outcomes, then waits for the end of the run.
