@@ -56,7 +56,52 @@ var measures = []measure{
 		text: "< 12 MB", met: func(own, _ figures) bool { return own.maximum < 12 },
 	}},
 	{name: "flood", title: "flood, one target", unit: "packets/s", digits: 0},
+
+	{name: "all-rest", title: "20 hops: after the first packet", unit: "s", digits: 3, goal: atMost(.15)},
+	{name: "all-wall", title: "20 hops: whole command", unit: "s", digits: 3},
+	{name: "all-start", title: "20 hops: exec to first packet", unit: "ms", digits: 1},
+	{name: "all-packets", title: "20 hops: probes sent", unit: "packets", digits: 0},
+	{name: "all-wrong", title: "20 hops: missing or false", unit: "hops", digits: 0, goal: none},
+	{name: "all-error", title: "20 hops: RTT error", unit: "ms", digits: 3, abs: true},
+	{name: "silent-wall", title: "3 silent hops: whole command", unit: "s", digits: 3, goal: atMost(.5)},
+	{name: "silent-wrong", title: "3 silent hops: missing or false", unit: "hops", digits: 0, goal: none},
+	{name: "firewalled-wall", title: "target firewalled: whole command", unit: "s", digits: 3, goal: atMost(1.3)},
+	{name: "firewalled-wrong", title: "target firewalled: missing or false", unit: "hops", digits: 0, goal: none},
+	{name: "slow-wall", title: "hops of 600 ms and 1.2 s: whole command", unit: "s", digits: 3},
+	{name: "slow-wrong", title: "hops of 600 ms and 1.2 s: missing or false", unit: "hops", digits: 0, goal: none},
+	{name: "limited-wall", title: "hops limited to 1/s: whole command", unit: "s", digits: 2},
+	{name: "limited-lossy", title: "hops limited to 1/s: said to be lossy", unit: "hops", digits: 0, goal: none},
+	{name: "limited-wrong", title: "hops limited to 1/s: missing or false", unit: "hops", digits: 0, goal: none},
+	{name: "many-wall", title: "500 targets, 10,000/s: whole command", unit: "s", digits: 3, goal: goal{
+		text: "median <= scamper", peer: "scamper",
+		met: func(own, peer figures) bool { return own.median <= peer.median },
+	}},
+	{name: "many-cpu", title: "500 targets, 10,000/s: CPU", unit: "s", digits: 3},
+	{name: "many-packets", title: "500 targets, 10,000/s: probes sent", unit: "packets", digits: 0},
+	{name: "many-wrong", title: "500 targets, 10,000/s: missing or false", unit: "hops", digits: 0, goal: none},
+	{name: "wide4-wall", title: "all paths, 4 wide: whole command", unit: "s", digits: 3, goal: goal{
+		text: "max <= 2 s", met: func(own, _ figures) bool { return own.maximum <= 2 },
+	}},
+	{name: "wide4-packets", title: "all paths, 4 wide: probes sent", unit: "packets", digits: 0},
+	{name: "wide4-wrong", title: "all paths, 4 wide: missing or false", unit: "hops and links", digits: 0, goal: mostly},
+	{name: "wide16-wall", title: "all paths, 16 wide: whole command", unit: "s", digits: 3},
+	{name: "wide16-packets", title: "all paths, 16 wide: probes sent", unit: "packets", digits: 0},
+	{name: "wide16-wrong", title: "all paths, 16 wide: missing or false", unit: "hops and links", digits: 0, goal: mostly},
 }
+
+// atMost is the goal of a time in seconds.
+func atMost(limit float64) goal {
+	return goal{
+		text: fmt.Sprintf("median <= %v s", limit),
+		met:  func(own, _ figures) bool { return own.median <= limit },
+	}
+}
+
+var (
+	none = goal{text: "none", met: func(own, _ figures) bool { return own.maximum == 0 }}
+	// mostly is for what is found with a confidence of 95 %: not every time.
+	mostly = goal{text: "median 0", met: func(own, _ figures) bool { return own.median == 0 }}
+)
 
 // header names the columns of the table.
 var header = []string{"measure", "tool", "n", "mean", "median", "p99", "max", "target", "verdict", "note"}
