@@ -50,8 +50,9 @@ func (e *Engine) run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		e.takeInbox()
 		e.expire()
+		e.release()
 		e.admit()
-		wake := min(e.collect(), e.timers.next())
+		wake := min(e.collect(), e.timers.next(), e.heldUntil())
 		e.flush(ctx)
 		if len(e.ready) == 0 && e.active == 0 && !e.awaiting() {
 			return nil

@@ -49,6 +49,7 @@ type Engine struct {
 	ready   []*track        // those that want to be asked now, in turn
 	pacer   probe.Pacer
 	timers  timers
+	held    []held        // answers that wait to be matched
 	chance  *rand.ChaCha8 // makes cookies
 	wall    engine.Wall
 	alarm   alarm
@@ -181,18 +182,8 @@ func (e *Engine) Proto() rawsock.Proto { return e.cfg.Proto }
 // Port is the destination port; 0 for ICMP.
 func (e *Engine) Port() uint16 { return e.cfg.Port }
 
-// Flow is what load balancers see of the probes: see probe.Path. The families
-// may differ where sockets do not let them share one; it is that of the first
-// target with an address.
+// Flow is what load balancers see of the probes: see probe.Path.
 func (e *Engine) Flow() uint16 {
-	for _, t := range e.cfg.Targets {
-		if t.Err != nil {
-			continue
-		}
-		if l := e.lanes[rawsock.FamilyOf(t.Addr.Addr())]; l != nil && l.conn != nil {
-			return l.flow
-		}
-	}
 	for _, l := range e.lanes {
 		if l.conn != nil {
 			return l.flow

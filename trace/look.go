@@ -65,6 +65,7 @@ type look struct {
 	far     int           // highest TTL that a router answered
 	trip    time.Duration // longest round trip seen, of answers that came in the usual time
 	news    time.Duration // when something was last sent for the first time, or answered
+	mute    int           // answers that did not say to which probe
 	sent    int           // probes that left
 	failed  int           // that could not
 }
@@ -80,6 +81,9 @@ type lookHop struct {
 	last    time.Duration // when the last probe left
 	start   time.Duration // when the first one left
 	trip    time.Duration // longest round trip
+	private int           // of the asked, those with a flow of their own
+	try     int           // which of its flows is in use
+	waits   bool          // it has not been answered
 	router  netip.Addr    // who answered that the TTL ran out, the last of several
 }
 
@@ -129,7 +133,16 @@ func (l *look) ask(ttl int) order {
 		h.again++
 	}
 	h.asked++
-	return order{ttl: uint8(ttl), tag: h.asked - 1}
+	o := order{ttl: uint8(ttl), tag: h.asked - 1}
+	if _, want := l.duePrivate(h, ttl); want && h.asked > l.count {
+		if h.waits {
+			h.try++
+		}
+		h.private++
+		h.waits = true
+		o.flow = uint16(ttl + h.try*int(l.max))
+	}
+	return o
 }
 
 // due returns when the next probe to ttl is due, if it is to get one.
@@ -141,8 +154,30 @@ func (l *look) due(ttl int) (at time.Duration, want bool) {
 	case h.asked < l.count:
 		return h.start + time.Duration(h.asked-quick+1)*l.interval, true
 	}
+	if at, want := l.duePrivate(h, ttl); want {
+		return at, true
+	}
 	return l.dueAgain(ttl)
 }
+
+// duePrivate returns when a hop is asked by a flow of its own: somebody answers
+// without saying to which probe, and that flow says it.
+func (l *look) duePrivate(h *lookHop, ttl int) (at time.Duration, want bool) {
+	if l.mute == 0 || h.waits && h.private >= privateTries || h.private >= l.count || h.answers > h.private || ttl+(privateTries-1)*int(l.max) > maxPrivate {
+		return 0, false
+	}
+	if h.waits || h.private == 0 {
+		return h.last + l.returnTrip(), true
+	}
+	return h.last, true
+}
+
+// A hop is asked by privateTries flows of its own before it counts as silent.
+// maxPrivate is how many flows sockets without privileges may have.
+const (
+	privateTries = 2
+	maxPrivate   = 62
+)
 
 // dueAgain returns when a hop that did not answer is asked once more: twice
 // where a later hop has answered, and before the target until it is clear
@@ -273,7 +308,7 @@ func (l *look) done(now time.Duration) bool {
 	}
 	for ttl := int(l.first); ttl <= l.limit(); ttl++ {
 		if _, want := l.due(ttl); want {
-			if h := &l.hops[ttl]; h.asked < l.count || l.reached && ttl == l.near-1 {
+			if h := &l.hops[ttl]; h.asked < l.count || l.mute > 0 || l.reached && ttl == l.near-1 {
 				return false
 			}
 		}
@@ -292,6 +327,9 @@ func (l *look) tell(now time.Duration, a *attempt) {
 	case answered:
 		h.open--
 		h.answers++
+		if a.flow != 0 {
+			h.waits = false
+		}
 		l.news = now
 		h.trip = max(h.trip, a.rtt())
 		l.trip = max(l.trip, a.rtt())

@@ -63,11 +63,22 @@ func (e *Engine) take(l *lane, r *rawsock.Reply) {
 		return
 	}
 	e.wall.Observe(r.Arrived, e.start)
-	f := e.match(l, r)
-	if f == nil || r.Event != rawsock.Echo && r.Event != rawsock.Error {
+	if r.Event != rawsock.Echo && r.Event != rawsock.Error {
 		e.stray(r)
 		return
 	}
+	if f := e.match(l, r); f != nil {
+		e.accept(f, r)
+		return
+	}
+	if e.anonymous(l, r) {
+		return
+	}
+	e.stray(r)
+}
+
+// accept takes r as an answer to f, if it is a verdict.
+func (e *Engine) accept(f *flight, r *rawsock.Reply) {
 	res, ok := e.result(f, r)
 	if !ok {
 		e.stray(r)
@@ -94,6 +105,9 @@ func (e *Engine) stray(r *rawsock.Reply) {
 // them to the network card, IP IDs from translators. So either will do if the
 // rest of the header fits, and both must agree if both are possible.
 func (e *Engine) match(l *lane, r *rawsock.Reply) *flight {
+	if r.Event == rawsock.Echo && r.Proto == rawsock.UDP {
+		return nil // a service answers what it likes
+	}
 	if r.HasCookie {
 		f := l.flights[r.Cookie>>48]
 		if f != nil && !f.track.over && f.cookie == r.Cookie {
@@ -112,8 +126,6 @@ func (e *Engine) match(l *lane, r *rawsock.Reply) *flight {
 		byID = e.plausible(l.flights[r.IPID], r)
 	}
 	switch {
-	case byN == nil && byID == nil:
-		return e.matchAnonymous(l, r)
 	case byN == nil:
 		return byID
 	case byID == nil, r.Proto != rawsock.UDP:
@@ -144,26 +156,6 @@ func (e *Engine) plausible(f *flight, r *rawsock.Reply) *flight {
 		return nil
 	}
 	return f
-}
-
-// matchAnonymous matches what carries no number at all: a UDP datagram from the
-// target, which is taken for the answer to the probe with the lowest TTL that
-// may have come so far, and an error that only tells its flow where that flow
-// has one probe.
-func (e *Engine) matchAnonymous(l *lane, r *rawsock.Reply) *flight {
-	if r.Event != rawsock.Echo || r.Proto != rawsock.UDP {
-		return nil
-	}
-	var best *flight
-	for _, f := range l.flights {
-		if f == nil || f.track.over || f.state != inFlight || f.flow != r.Flow || !engine.SameHost(f.track.addr(), r.From) {
-			continue
-		}
-		if int(f.ttl) > f.track.look.far && (best == nil || f.ttl < best.ttl || f.ttl == best.ttl && f.sent < best.sent) {
-			best = f
-		}
-	}
-	return best
 }
 
 // result is what r says about f; not ok if that is no verdict.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"syscall"
 
 	"netprobe/rawsock"
 )
@@ -54,8 +53,7 @@ func (e *Engine) openLanes(a *rawsock.Alarm, families []rawsock.Family) error {
 	return first
 }
 
-// openTracer opens the sockets of a family, with the flow of the others if that
-// is free.
+// openTracer opens the sockets of a family, with the flow of the others.
 func (e *Engine) openTracer(f rawsock.Family) (*rawsock.Tracer, error) {
 	cfg := e.cfg.Socket
 	cfg.Family, cfg.Proto = f, e.cfg.Proto
@@ -63,13 +61,10 @@ func (e *Engine) openTracer(f rawsock.Family) (*rawsock.Tracer, error) {
 	if s := cfg.Source; s.IsValid() && rawsock.FamilyOf(s) != f {
 		return nil, fmt.Errorf("trace: the source address %v is of the other family", s)
 	}
-	if cfg.Flow == 0 {
-		cfg.Flow = e.Flow()
+	for _, l := range e.lanes {
+		if t, ok := l.conn.(*rawsock.Tracer); ok {
+			cfg.Flow, cfg.Beside = t.Flow(), t
+		}
 	}
-	t, err := rawsock.OpenTracer(cfg)
-	if errors.Is(err, syscall.EADDRINUSE) && e.cfg.Socket.Flow == 0 {
-		cfg.Flow = 0
-		return rawsock.OpenTracer(cfg)
-	}
-	return t, err
+	return rawsock.OpenTracer(cfg)
 }

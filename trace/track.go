@@ -137,8 +137,12 @@ func (e *Engine) conclude(tr *track, stop probe.Stop) {
 func (e *Engine) settleAll(tr *track, now time.Duration) {
 	for _, f := range tr.open() {
 		f.res = probe.Result{Status: probe.Lost, Reason: probe.NoResponse}
-		if f.state == inFlight && now-f.sent < tr.patience(f) {
+		switch {
+		case f.state != inFlight:
+		case now-f.sent < tr.patience(f):
 			f.res.Status, f.res.Reason = probe.Pending, probe.Canceled
+		case tr.muted(f):
+			f.res.Status, f.res.Reason = probe.Pending, probe.BadReply
 		}
 		e.finish(f)
 	}
@@ -150,6 +154,14 @@ func (tr *track) patience(f *flight) time.Duration {
 		return f.wait
 	}
 	return tr.look.given(f.attempt)
+}
+
+// muted reports whether f may have been answered by one of those routers that
+// do not say to which probe: this one answered what it was asked by a flow of
+// its own.
+func (tr *track) muted(f *flight) bool {
+	h := &tr.look.hops[f.ttl]
+	return f.phase == phase(tr.look) && f.order.flow == 0 && h.private > 0 && h.answers > 0
 }
 
 // open returns the probes without an outcome, in order of sending.
@@ -229,6 +241,9 @@ func (tr *track) fill(hops []probe.PathHop) {
 	}
 	end := &hops[len(hops)-1]
 	for _, f := range tr.flights {
+		if f.state == inFlight && tr.muted(f) {
+			continue
+		}
 		if f.phase == phase(tr.look) || tr.mda != nil && f.phase == phase(tr.mda) {
 			i := int(f.ttl) - int(hops[0].TTL)
 			if tr.look.near == int(f.ttl) {
