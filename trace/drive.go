@@ -165,6 +165,10 @@ func (e *Engine) expire() {
 	for e.timers.next() <= asked {
 		f := heap.Pop(&e.timers).(*flight)
 		f.state = overdue
+		if e.cfg.Monitor {
+			f.res = probe.Result{Status: probe.Lost, Reason: probe.NoResponse}
+			e.finish(f)
+		}
 		e.tell(f)
 	}
 }
@@ -228,8 +232,8 @@ func (e *Engine) serve(tr *track, now time.Duration) (sent bool) {
 			e.launch(tr, o, now)
 			return true
 		}
-		if tr.leaving > 0 {
-			return false // it will be told when they have left
+		if tr.leaving > 0 || tr.held > 0 {
+			return false // it will be told when they have left, or are matched
 		}
 		if !tr.phase.done(now) {
 			if wake != probe.Never {

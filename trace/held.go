@@ -30,6 +30,7 @@ func (e *Engine) anonymous(l *lane, r *rawsock.Reply) bool {
 				h := held{track: tr, reply: *r, until: e.now() + max(tr.look.trip, restWait)}
 				h.reply.MPLS, h.reply.Interfaces = nil, nil
 				e.held = append(e.held, h)
+				tr.held++
 				return true
 			}
 		}
@@ -91,11 +92,13 @@ func (e *Engine) release() {
 		if h.until > now && !h.track.over {
 			return false
 		}
+		h.track.held--
 		if f := h.track.beyond(); f != nil {
 			e.accept(f, &h.reply)
 		} else {
 			e.stray(&h.reply)
 		}
+		e.makeReady(h.track)
 		return true
 	})
 }

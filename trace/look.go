@@ -53,6 +53,7 @@ type look struct {
 	interval   time.Duration // between those beyond quick
 	timeout    time.Duration // 0 decides by what the path is like
 	once       bool          // silent hops are not asked again
+	wait       time.Duration // after which a probe is overdue; 0 for never
 
 	begun   bool
 	begin   time.Duration // when the first probe was asked for
@@ -93,7 +94,7 @@ func newLook(cfg *Config) *look {
 		hops: make([]lookHop, int(cfg.Max)+1),
 	}
 	if cfg.Monitor {
-		l.count, l.once = 1, true
+		l.count, l.once, l.wait = 1, true, orDefault(cfg.Timeout, monitorWait)
 	}
 	return l
 }
@@ -133,7 +134,7 @@ func (l *look) ask(ttl int) order {
 		h.again++
 	}
 	h.asked++
-	o := order{ttl: uint8(ttl), tag: h.asked - 1}
+	o := order{ttl: uint8(ttl), tag: h.asked - 1, wait: l.wait}
 	if _, want := l.duePrivate(h, ttl); want && h.asked > l.count {
 		if h.waits {
 			h.try++

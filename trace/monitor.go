@@ -27,10 +27,7 @@ type monitor struct {
 const monitorWait = 2 * time.Second
 
 func newMonitor(cfg *Config, l *look) *monitor {
-	m := &monitor{look: l, count: cfg.Count, interval: cfg.Interval, wait: cfg.Timeout}
-	if m.wait == 0 {
-		m.wait = monitorWait
-	}
+	m := &monitor{look: l, count: cfg.Count, interval: cfg.Interval, wait: orDefault(cfg.Timeout, monitorWait)}
 	return m
 }
 

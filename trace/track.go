@@ -19,6 +19,7 @@ type track struct {
 	over    bool
 	ready   bool         // it is among those that may have something to send
 	leaving int          // probes made and not sent yet
+	held    int          // answers that wait to be matched
 	seq     uint64       // of the last probe
 	flights []*flight    // all so far, in order of sending; not those of a monitor
 	failure probe.Result // the last one
@@ -121,6 +122,9 @@ func (tr *track) known(e *Engine) known {
 // conclude ends the trace: every probe gets its outcome, then the path is told.
 func (e *Engine) conclude(tr *track, stop probe.Stop) {
 	now := e.now()
+	if _, ok := tr.phase.(*monitor); ok && tr.look.reached {
+		stop = probe.StopReached // a monitor is meant to be ended
+	}
 	e.settleAll(tr, now)
 	if tr.begun {
 		e.active--

@@ -170,11 +170,15 @@ func (c *child) connect(p *Program) (stop func() error, err error) {
 	if err != nil {
 		return nil, errors.Join(err, device.close())
 	}
+	sleep, err := s.wakeExactly()
+	if err != nil {
+		return nil, errors.Join(err, device.close())
+	}
 	device.pump(func(raw []byte) { _ = s.ingress(raw) })
 	if p.Ready != nil {
 		p.Ready(r.Doubts)
 	}
-	return func() error { s.close(); return device.close() }, nil
+	return func() error { s.close(); return errors.Join(sleep(), device.close()) }, nil
 }
 
 // let lets the child become the command. It returns when it has.
