@@ -18,8 +18,9 @@ type edge struct{ from, to netip.Addr }
 // TTL, and how long that takes.
 type truth struct {
 	prober netip.Addr
-	rows   []truthRow // by TTL, from 1
-	hosts  []lab.Host // the last row of a target
+	rows   []truthRow    // by TTL, from 1
+	hosts  []lab.Host    // the last row of a target
+	trip   time.Duration // to the link that leads to a host
 }
 
 type truthRow struct {
@@ -48,7 +49,7 @@ func readTruth(name string) (*truth, error) {
 		return nil, fmt.Errorf("%s: the prober has no IPv4 address", name)
 	}
 	top := &file.Topology
-	if _, err := t.walk(top.Hops, 0, top.Out.Delay+top.Back.Delay); err != nil {
+	if t.trip, err = t.walk(top.Hops, 0, top.Out.Delay+top.Back.Delay); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return t, nil
@@ -104,6 +105,7 @@ func (t *truth) path(target netip.Addr) []truthRow {
 		if !slices.ContainsFunc(h.At, func(p netip.Prefix) bool { return p.Contains(target) }) {
 			continue
 		}
+		last.trip = t.trip + h.Out.Delay + h.Back.Delay + h.Delay
 		if h.Silent {
 			last.addrs = nil
 		}
