@@ -259,6 +259,9 @@ func (e *Engine) launch(tr *track, o order, now time.Duration) {
 	a.hop = probe.Hop{TTL: o.ttl, Flow: l.flow + o.flow, Size: size}
 	f := &flight{attempt: a, track: tr, n: n, flow: a.hop.Flow, cookie: uint64(n)<<48 | e.chance.Uint64()>>16}
 	l.flights[n] = f
+	if data := l.dataOf(f); data > 0 && e.cfg.Proto == rawsock.TCP && !slices.Contains(l.data, data) {
+		l.data = append(l.data, data)
+	}
 	tr.add(f)
 	tr.leaving++
 	e.pacer.Take(now)

@@ -15,6 +15,7 @@ type lane struct {
 	conn    conn  // nil if the family cannot be used
 	err     error // why
 	flow    uint16
+	data    []int // octets of data that TCP probes have carried, each once
 	visit   func(*rawsock.Reply)
 	flights []*flight // by number
 	n       uint16    // number of the newest probe
@@ -116,11 +117,11 @@ func (e *Engine) match(l *lane, r *rawsock.Reply) *flight {
 		return nil
 	}
 	var byN, byID *flight
-	if r.HasN {
+	switch {
+	case r.HasN && r.Proto == rawsock.TCP:
+		byN = e.bySequence(l, r)
+	case r.HasN:
 		byN = e.plausible(l.flights[r.N], r)
-		if byN != nil && r.Proto == rawsock.TCP && r.Check != uint16(byN.cookie) {
-			byN = nil
-		}
 	}
 	if r.HasIPID {
 		byID = e.plausible(l.flights[r.IPID], r)
@@ -132,6 +133,33 @@ func (e *Engine) match(l *lane, r *rawsock.Reply) *flight {
 		return byN
 	}
 	return byID
+}
+
+// bySequence matches a TCP answer or quote, whose whole sequence number must be
+// that of the probe. A RST acknowledges what data a large SYN carried, too.
+func (e *Engine) bySequence(l *lane, r *rawsock.Reply) *flight {
+	seq := uint32(r.N)<<16 | uint32(r.Check)
+	for _, data := range append([]int{0}, l.data...) {
+		n := (seq - uint32(data)) >> 16
+		f := l.flights[n]
+		if f == nil || uint16(seq-uint32(data)) != uint16(f.cookie) || data > 0 && l.dataOf(f) != data {
+			continue
+		}
+		r.N, r.Check = f.n, uint16(f.cookie)
+		if f = e.plausible(f, r); f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+// dataOf is how many octets of data f carries if it is a TCP SYN (see
+// rawsock.Probe).
+func (l *lane) dataOf(f *flight) int {
+	if l.family == rawsock.IPv6 {
+		return f.hop.Size - 80
+	}
+	return f.hop.Size - 60
 }
 
 // plausible returns f if r may be about it.

@@ -152,6 +152,7 @@ func newRehearsal(t *testing.T, topo lab.Topology, cfg Config) *rehearsal {
 	a := newTimerAlarm()
 	e := newEngine(cfg, a)
 	p := &rehearsal{t: t, Engine: e, mem: topo.Memory(), paths: map[int]*probe.Path{}, ends: map[int]probe.Result{}}
+	e.linkMTU = func(netip.Addr) int { return 1500 }
 	e.route = func(dst netip.Addr) (netip.Addr, error) { return p.mem.Source(dst), nil }
 	p.conn = newLabConn(t, p.mem, e.cfg.Proto, a.Wake)
 	for _, f := range familiesOf(cfg.Targets) {
