@@ -161,8 +161,11 @@ type traceRecord struct {
 	Links []struct{ From, To *netip.Addr }
 }
 
+// harmless are the verdicts of netprobe that speak of no loss.
+var harmless = []string{"none", "rate-limited", "silent"}
+
 // readRecords reads netprobe's records. Lossy is a hop that lost probes, unless
-// the verdict is that it limits its answers.
+// a verdict explains them.
 func readRecords(r io.Reader, all map[netip.Addr]*found) error {
 	return readLines(r, func(line string) error {
 		var kind struct{ Record string }
@@ -195,7 +198,7 @@ func (rec *traceRecord) found() *found {
 				f.saw(h.TTL, *p.From, -1)
 			}
 		}
-		if h.Loss != nil && h.Loss.Verdict != "none" && h.Loss.Verdict != "rate-limited" || h.Loss == nil && lost {
+		if h.Loss == nil && lost || h.Loss != nil && !slices.Contains(harmless, h.Loss.Verdict) {
 			f.lossy++
 		}
 	}
