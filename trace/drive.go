@@ -1,7 +1,6 @@
 package trace
 
 import (
-	"cmp"
 	"container/heap"
 	"context"
 	"errors"
@@ -374,9 +373,4 @@ func (e *Engine) answer(f *flight, res probe.Result, detail func()) {
 	f.res, f.state = res, answered
 	e.finish(f)
 	e.tell(f)
-}
-
-// sortedBySeq puts attempts in the order of sending.
-func sortedBySeq(list []*flight) {
-	slices.SortFunc(list, func(a, b *flight) int { return cmp.Compare(a.seq, b.seq) })
 }

@@ -42,7 +42,7 @@ const forgotten = 10 * time.Second
 
 // free reports whether the number of f can be used again.
 func (f *flight) free(now time.Duration) bool {
-	return f == nil || f.track.over || f.state == answered || f.state == failed || now-f.sent > forgotten
+	return f == nil || f.track.over || f.state != inFlight || now-f.sent > forgotten
 }
 
 // number returns the next number; ok is false if all are in flight. 0 and 65535

@@ -1,9 +1,11 @@
 package trace
 
 import (
+	"cmp"
 	"encoding/hex"
 	"hash/fnv"
 	"net/netip"
+	"slices"
 	"time"
 
 	"netprobe/probe"
@@ -170,21 +172,19 @@ func (tr *track) muted(f *flight) bool {
 
 // open returns the probes without an outcome, in order of sending.
 func (tr *track) open() (list []*flight) {
-	flights := tr.flights
-	if m, ok := tr.phase.(*monitor); ok {
-		_ = m
-		for _, f := range tr.lane.flights {
-			if f != nil && f.track == tr {
-				flights = append(flights, f)
-			}
-		}
-		sortedBySeq(flights)
-	}
-	for _, f := range flights {
-		if !f.told && (len(list) == 0 || list[len(list)-1] != f) {
+	for _, f := range tr.flights {
+		if !f.told {
 			list = append(list, f)
 		}
 	}
+	if m, ok := tr.phase.(*monitor); ok {
+		for _, f := range tr.lane.flights {
+			if f != nil && f.phase == phase(m) && !f.told {
+				list = append(list, f)
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b *flight) int { return cmp.Compare(a.seq, b.seq) })
 	return list
 }
 
