@@ -77,6 +77,7 @@ func TestRandomPaths(t *testing.T) {
 		proto := []rawsock.Proto{rawsock.ICMP, rawsock.UDP, rawsock.TCP}[seed%3]
 		addr := []string{target4, target6}[seed/3%2]
 		t.Run(fmt.Sprintf("%d %v %s", seed, proto, addr), func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				topo := randomPath(seed)
 				p := newRehearsal(t, topo, Config{Targets: targets(addr), Proto: proto}).run(t.Context())
