@@ -137,7 +137,6 @@ measure_limited() {
 	in_turn $fewest limited_netprobe
 	later limited limited 'mtr -c 20 -i 0.1' mtr mtr -n -r -c 20 -i 0.1 @
 	later limited limited 'traceroute -q 10' classic traceroute -n -q 10 @
-	later limited limited 'scamper trace -Q -q 3' classic scamper -c 'trace -Q -q 3' -i @
 }
 limited_netprobe() { trace_once limited limited 'netprobe -c 10' netprobe netprobe trace -n --json -c 10 --verdict @; }
 

@@ -31,8 +31,8 @@ type pathRun struct {
 // runPath runs a tool that traces paths, inside the network, and records as
 // measures PREFIX-...: wall (s, of the whole command), rest (s, of wall what comes
 // after the first packet on the wire), start (ms, what comes before it), cpu (s),
-// packets (sent), wrong (hops or links missing or false), lossy (hops said to
-// lose packets), error (ms, round trips minus the true ones).
+// packets (sent), missing and false (hops and links), wrong (both), lossy (hops
+// said to lose packets), error (ms, round trips minus the true ones).
 func runPath(args []string, _, stderr io.Writer) error {
 	var r pathRun
 	flags := flag.NewFlagSet("gauge path", flag.ContinueOnError)
@@ -94,7 +94,7 @@ func (r *pathRun) measure(argv []string) error {
 	if err := pathFormats[r.format](bytes.NewReader(output), all); err != nil {
 		return err
 	}
-	wrong, lossy, errs := r.judge(all)
+	faults, lossy, errs := r.judge(all)
 	prefix := r.out.measure
 	put := func(name string, values ...float64) {
 		r.out.measure = prefix + "-" + name
@@ -103,7 +103,9 @@ func (r *pathRun) measure(argv []string) error {
 	put("wall", c.wall.Seconds())
 	put("cpu", c.cpu.Seconds())
 	put("packets", packets)
-	put("wrong", float64(wrong))
+	put("missing", float64(faults.missing))
+	put("false", float64(faults.false))
+	put("wrong", float64(faults.missing+faults.false))
 	put("lossy", float64(lossy))
 	put("error", errs...)
 	if !first.IsZero() {
@@ -153,7 +155,7 @@ func (r *pathRun) observe(argv []string) (begun, first time.Time, c cost, output
 }
 
 // judge compares what was found with the truth.
-func (r *pathRun) judge(all map[netip.Addr]*found) (wrong, lossy int, errs []float64) {
+func (r *pathRun) judge(all map[netip.Addr]*found) (faults fault, lossy int, errs []float64) {
 	for _, target := range r.targets {
 		f := all[target]
 		if f == nil {
@@ -164,15 +166,15 @@ func (r *pathRun) judge(all map[netip.Addr]*found) (wrong, lossy int, errs []flo
 		}
 		path := r.truth.path(target)
 		if r.paths {
-			wrong += f.wrongEdges(path)
+			faults.add(f.edgeFaults(path))
 		}
 		if !r.paths || len(f.rows) > 0 {
-			wrong += f.wrong(path, r.paths)
+			faults.add(f.hopFaults(path, r.paths))
 		}
 		lossy += f.lossy
 		errs = append(errs, f.errors(path)...)
 	}
-	return wrong, lossy, errs
+	return faults, lossy, errs
 }
 
 // sentBy returns the source of an IPv4 packet.

@@ -53,31 +53,32 @@ hosts:
 func TestWrongHops(t *testing.T) {
 	tests := []struct {
 		name, target, format, output string
-		wrong, lossy                 int
+		faults                       fault
+		lossy                        int
 	}{
-		{"all there", "203.0.113.20", "classic", " 1  192.0.2.1  2.000 ms\n 2  *\n 3  192.0.2.3  6.000 ms\n 4  203.0.113.20  8.000 ms\n", 0, 0},
-		{"one missing", "203.0.113.20", "classic", " 1  192.0.2.1  2.000 ms\n 2  *\n 3  *\n 4  203.0.113.20  8.000 ms\n", 1, 0},
-		{"one more at a hop", "203.0.113.20", "classic", " 1  192.0.2.1  2.0 ms 192.0.2.3  2.0 ms\n 2  *\n 3  192.0.2.3  6.0 ms\n 4  203.0.113.20  8.0 ms\n", 1, 0},
-		{"a row too many", "203.0.113.20", "classic", " 1  192.0.2.1  2.0 ms\n 3  192.0.2.3  6.0 ms\n 4  203.0.113.20  8.0 ms\n 5  203.0.113.20  8.0 ms\n", 1, 0},
+		{"all there", "203.0.113.20", "classic", " 1  192.0.2.1  2.000 ms\n 2  *\n 3  192.0.2.3  6.000 ms\n 4  203.0.113.20  8.000 ms\n", fault{}, 0},
+		{"one missing", "203.0.113.20", "classic", " 1  192.0.2.1  2.000 ms\n 2  *\n 3  *\n 4  203.0.113.20  8.000 ms\n", fault{missing: 1}, 0},
+		{"one more at a hop", "203.0.113.20", "classic", " 1  192.0.2.1  2.0 ms 192.0.2.3  2.0 ms\n 2  *\n 3  192.0.2.3  6.0 ms\n 4  203.0.113.20  8.0 ms\n", fault{false: 1}, 0},
+		{"a row too many", "203.0.113.20", "classic", " 1  192.0.2.1  2.0 ms\n 3  192.0.2.3  6.0 ms\n 4  203.0.113.20  8.0 ms\n 5  203.0.113.20  8.0 ms\n", fault{false: 1}, 0},
 		{"lossy and commented", "203.0.113.20", "classic",
-			"traceroute to 203.0.113.20\n 1  192.0.2.1  2.0 ms *  2.1 ms\n 2  * * *\n 3  192.0.2.3  6.0 ms\n 4  203.0.113.20  8.0 ms\n    reached in 4 hops, took 0.1 s\n", 0, 1},
-		{"silent target", "203.0.113.66", "classic", " 1  192.0.2.1  2.0 ms\n 3  192.0.2.3  6.0 ms\n 4  * * *\n30  * * *\n", 0, 0},
+			"traceroute to 203.0.113.20\n 1  192.0.2.1  2.0 ms *  2.1 ms\n 2  * * *\n 3  192.0.2.3  6.0 ms\n 4  203.0.113.20  8.0 ms\n    reached in 4 hops, took 0.1 s\n", fault{}, 1},
+		{"silent target", "203.0.113.66", "classic", " 1  192.0.2.1  2.0 ms\n 3  192.0.2.3  6.0 ms\n 4  * * *\n30  * * *\n", fault{}, 0},
 		{"mtr", "203.0.113.20", "mtr",
 			"HOST: vm                          Loss%   Snt   Last   Avg  Best  Wrst StDev\n" +
 				"  1.|-- 192.0.2.1                 65.0%    20    2.9   3.1   2.5   3.9   0.3\n" +
 				"  2.|-- ???                       100.0    20    0.0   0.0   0.0   0.0   0.0\n" +
 				"  3.|-- 192.0.2.3                  0.0%    20    6.1   6.1   6.0   6.2   0.1\n" +
-				"  4.|-- 203.0.113.20               0.0%    20    8.1   8.1   8.0   8.2   0.1\n", 0, 1},
+				"  4.|-- 203.0.113.20               0.0%    20    8.1   8.1   8.0   8.2   0.1\n", fault{}, 1},
 		{"scamper", "203.0.113.20", "scamper",
-			`{"type":"cycle-start"}` + "\n" + `{"type":"trace","dst":"203.0.113.20","hops":[{"addr":"192.0.2.1","probe_ttl":1,"rtt":2.1},{"addr":"203.0.113.20","probe_ttl":4,"rtt":8.1}]}` + "\n", 1, 0},
+			`{"type":"cycle-start"}` + "\n" + `{"type":"trace","dst":"203.0.113.20","hops":[{"addr":"192.0.2.1","probe_ttl":1,"rtt":2.1},{"addr":"203.0.113.20","probe_ttl":4,"rtt":8.1}]}` + "\n", fault{missing: 1}, 0},
 		{"netprobe, by its verdict", "203.0.113.20", "netprobe", `{"record":"run"}
 {"record":"trace","addr":"203.0.113.20","hops":[
 {"ttl":1,"probes":[{"status":"expired","from":"192.0.2.1","rtt_ms":2},{"status":"lost","from":null,"rtt_ms":null}],"loss":{"verdict":"rate-limited"}},
 {"ttl":2,"probes":[{"status":"lost","from":null,"rtt_ms":null}],"loss":{"verdict":"silent"}},
 {"ttl":3,"probes":[{"status":"expired","from":"192.0.2.3","rtt_ms":6}],"loss":{"verdict":"path-loss"}},
 {"ttl":4,"probes":[{"status":"reply","from":"203.0.113.20","rtt_ms":8}],"loss":null}],"links":null}
-`, 0, 1},
-		{"nothing", "203.0.113.20", "netprobe", "", 3, 0},
+`, fault{}, 1},
+		{"nothing", "203.0.113.20", "netprobe", "", fault{missing: 3}, 0},
 	}
 	tr := network(t, shortNetwork)
 	for _, tt := range tests {
@@ -91,9 +92,9 @@ func TestWrongHops(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := pathRun{truth: tr, targets: []netip.Addr{netip.MustParseAddr(tt.target)}}
-			wrong, lossy, _ := r.judge(all)
-			if wrong != tt.wrong || lossy != tt.lossy {
-				t.Errorf("%d hops wrong and %d lossy, want %d and %d", wrong, lossy, tt.wrong, tt.lossy)
+			faults, lossy, _ := r.judge(all)
+			if faults != tt.faults || lossy != tt.lossy {
+				t.Errorf("%+v and %d lossy, want %+v and %d", faults, lossy, tt.faults, tt.lossy)
 			}
 		})
 	}
@@ -104,12 +105,12 @@ func TestWrongEdges(t *testing.T) {
 		"198.51.100.11 -> 198.51.100.12\n198.51.100.2 -> 203.0.113.20\n198.51.100.12 -> 203.0.113.20\n"
 	tests := []struct {
 		name, output string
-		want         int
+		want         fault
 	}{
-		{"all", "tracelb from 192.0.2.254 to 203.0.113.20, 6 nodes\n" + whole, 0},
-		{"one missing", strings.TrimPrefix(whole, "192.0.2.1 -> 198.51.100.1\n"), 1},
-		{"crossed", whole + "198.51.100.1 -> 198.51.100.12\n", 1},
-		{"none", "", 6},
+		{"all", "tracelb from 192.0.2.254 to 203.0.113.20, 6 nodes\n" + whole, fault{}},
+		{"one missing", strings.TrimPrefix(whole, "192.0.2.1 -> 198.51.100.1\n"), fault{missing: 1}},
+		{"crossed", whole + "198.51.100.1 -> 198.51.100.12\n", fault{false: 1}},
+		{"none", "", fault{missing: 6}},
 	}
 	tr := network(t, diamondNetwork)
 	for _, tt := range tests {
@@ -120,7 +121,7 @@ func TestWrongEdges(t *testing.T) {
 			}
 			r := pathRun{truth: tr, targets: []netip.Addr{pathTarget}, paths: true}
 			if got, _, _ := r.judge(all); got != tt.want {
-				t.Errorf("%d wrong, want %d", got, tt.want)
+				t.Errorf("%+v, want %+v", got, tt.want)
 			}
 		})
 	}
@@ -136,8 +137,8 @@ func TestAllPathsOfNetprobe(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := pathRun{truth: network(t, diamondNetwork), targets: []netip.Addr{pathTarget}, paths: true}
-	if got, _, _ := r.judge(all); got != 1+3 {
-		t.Errorf("%d wrong, want the router 198.51.100.11 and its two links, and that of 198.51.100.12", got)
+	if got, _, _ := r.judge(all); got != (fault{missing: 1 + 3}) {
+		t.Errorf("%+v, want missing the router 198.51.100.11 and its two links, and that of 198.51.100.12", got)
 	}
 }
 

@@ -133,10 +133,15 @@ func (f *found) saw(ttl int, from netip.Addr, trip float64) {
 	}
 }
 
-// wrong counts the hops that are missing from f or are not on the path. With all,
-// everybody who answers at a TTL must have been found, else one is enough.
-func (f *found) wrong(path []truthRow, all bool) int {
-	n := 0
+// fault is what is not as it should be in what a tool found, in hops and links.
+type fault struct{ missing, false int }
+
+func (f *fault) add(g fault) { f.missing, f.false = f.missing+g.missing, f.false+g.false }
+
+// hopFaults compares the hops of f with a path. With all, everybody who answers
+// at a TTL must have been found, else one is enough.
+func (f *found) hopFaults(path []truthRow, all bool) fault {
+	var n fault
 	for i, row := range path {
 		got := f.rows[i+1]
 		hits := 0
@@ -145,25 +150,25 @@ func (f *found) wrong(path []truthRow, all bool) int {
 				hits++
 			}
 		}
-		n += len(got) - hits // false ones
+		n.false += len(got) - hits
 		switch {
 		case all:
-			n += len(row.addrs) - hits
+			n.missing += len(row.addrs) - hits
 		case hits == 0 && len(row.addrs) > 0:
-			n++
+			n.missing++
 		}
 	}
 	for ttl, got := range f.rows {
 		if ttl < 1 || ttl > len(path) {
-			n += len(got)
+			n.false += len(got)
 		}
 	}
 	return n
 }
 
-// wrongEdges counts the links that are missing from f or do not exist. Two rows
-// of equal width are joined way by way, all others each with each.
-func (f *found) wrongEdges(path []truthRow) int {
+// edgeFaults compares the links of f with a path. Two rows of equal width are
+// joined way by way, all others each with each.
+func (f *found) edgeFaults(path []truthRow) fault {
 	var want []edge
 	for i := range path[1:] {
 		near, far := path[i].addrs, path[i+1].addrs
@@ -181,7 +186,7 @@ func (f *found) wrongEdges(path []truthRow) int {
 			hits++
 		}
 	}
-	return len(want) - hits + len(f.edges) - hits
+	return fault{missing: len(want) - hits, false: len(f.edges) - hits}
 }
 
 // errors are the round trips of f minus the true ones, ms, where those are known.
