@@ -110,7 +110,7 @@ measure_slow() {
 	in_turn $few netprobe_n traceroute_n mtr_fast scamper_one
 }
 
-many_netprobe() { trace_once many targets500 netprobe netprobe netprobe trace -n --json -c 1 --rate 10000 @@args; }
+many_netprobe() { trace_once many targets500 'netprobe -c 1' netprobe netprobe trace -n --json -c 1 --rate 10000 @@args; }
 many_scamper() { trace_once many targets500 scamper scamper scamper -O json -p 10000 -c trace -f @@; }
 
 measure_many() {
@@ -118,8 +118,8 @@ measure_many() {
 	in_turn $few many_netprobe many_scamper
 }
 
-wide4() { trace_once wide4 diamond4 netprobe netprobe netprobe trace -n --json --paths @; }
-wide16() { trace_once wide16 diamond16 netprobe netprobe netprobe trace -n --json --paths @; }
+wide4() { trace_once wide4 diamond4 'netprobe --paths' netprobe netprobe trace -n --json --paths @; }
+wide16() { trace_once wide16 diamond16 'netprobe --paths' netprobe netprobe trace -n --json --paths @; }
 
 measure_wide() {
 	local network
