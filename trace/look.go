@@ -84,6 +84,7 @@ type lookHop struct {
 	trip    time.Duration // longest round trip
 	private int           // of the asked, those with a flow of their own
 	try     int           // which of its flows is in use
+	rounds  uint8         // which of the first quick probes were answered, a bit each
 	waits   bool          // it has not been answered
 	router  netip.Addr    // who answered that the TTL ran out, the last of several
 }
@@ -97,6 +98,15 @@ func newLook(cfg *Config) *look {
 		l.count, l.once, l.wait = 1, true, orDefault(cfg.Timeout, monitorWait)
 	}
 	return l
+}
+
+// goal is the TTL up to which the path is to be known: where it ends, or the
+// last one there is if somebody is there; 0 while neither is known.
+func (l *look) goal() int {
+	if l.near == 0 && l.far == int(l.max) {
+		return l.far
+	}
+	return l.near
 }
 
 // limit is the highest TTL worth a probe.
@@ -218,7 +228,7 @@ func (l *look) fair(ttl int) time.Duration {
 		return min(max(fairTrips*h.trip, l.trip+restWait/2, restWait), longest)
 	}
 	silent := 0
-	for t := int(l.first); t < l.near; t++ {
+	for t := int(l.first); t < l.goal(); t++ {
 		if h := &l.hops[t]; h.answers == 0 {
 			silent++
 		}
@@ -231,7 +241,7 @@ func (l *look) given(a *attempt) time.Duration {
 	switch {
 	case l.timeout > 0:
 		return l.timeout
-	case l.near == 0:
+	case l.goal() == 0:
 		return l.quiet()
 	case a.tag >= l.count:
 		return l.returnTrip()
@@ -244,11 +254,12 @@ func (l *look) returnTrip() time.Duration { return l.trip + l.trip/2 + 20*time.M
 
 // end returns when the look is over if nothing more is told.
 func (l *look) end(now time.Duration) time.Duration {
-	if l.near == 0 {
+	goal := l.goal()
+	if goal == 0 {
 		return l.quietEnd()
 	}
 	end := l.begin
-	for ttl := int(l.first); ttl <= l.near; ttl++ {
+	for ttl := int(l.first); ttl <= goal; ttl++ {
 		h := &l.hops[ttl]
 		if h.asked == 0 || h.asked < l.count {
 			return probe.Never // not before it was asked
@@ -268,14 +279,17 @@ func (l *look) end(now time.Duration) time.Duration {
 	return end
 }
 
-// settled reports whether the target has answered as often as it was asked,
-// counting the answers to probes that overshot it.
+// settled reports whether the target has answered every time it was asked, if
+// only to a probe of the same round that overshot it.
 func (l *look) settled() bool {
-	answers := 0
-	for t := l.near; t < len(l.hops); t++ {
-		answers += l.hops[t].answers
+	if !l.reached || l.count > quick {
+		return false
 	}
-	return answers >= l.count && l.count <= quick
+	var rounds uint8
+	for t := l.near; t < len(l.hops); t++ {
+		rounds |= l.hops[t].rounds
+	}
+	return rounds == 1<<l.count-1
 }
 
 // quietEnd is when a path whose end is not known is given up.
@@ -328,6 +342,9 @@ func (l *look) tell(now time.Duration, a *attempt) {
 	case answered:
 		h.open--
 		h.answers++
+		if a.tag < quick {
+			h.rounds |= 1 << a.tag
+		}
 		if a.flow != 0 {
 			h.waits = false
 		}

@@ -255,3 +255,22 @@ func TestNothingSent(t *testing.T) {
 		}
 	})
 }
+
+// Where everybody who was asked has answered, nothing is waited for.
+func TestRangeOfHops(t *testing.T) {
+	for _, r := range [][2]uint8{{1, 1}, {1, 5}, {3, 5}, {5, 5}} {
+		cfg := Config{Targets: targets(target4), First: r[0], Max: r[1]}
+		rehearse(t, line(9, 5*ms), cfg, func(t *testing.T, p *rehearsal) {
+			path := p.paths[0]
+			if path.Stop != probe.StopMaxTTL || len(path.Hops) != int(r[1]-r[0])+1 {
+				t.Errorf("%v: stop %v after %d hops", r, path.Stop, len(path.Hops))
+			}
+			for ttl := int(r[0]); ttl <= int(r[1]); ttl++ {
+				wantRow(t, path, ttl, hopOf(ttl, target4))
+			}
+			if p.took > 60*ms {
+				t.Errorf("%v: took %v", r, p.took)
+			}
+		})
+	}
+}
