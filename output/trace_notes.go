@@ -16,11 +16,14 @@ type noter struct {
 	intact  bool // an earlier hop quoted the checksum as it was sent
 	tos     uint8
 	quoted  uint8 // TTL
+	first   uint8 // TTL tried
 	offset  int   // hops by which the way back is longer than the way there
 	mtu     int
 }
 
-func newNoter(t *TraceHeader) *noter { return &noter{proto: t.Proto, tos: t.TOS, quoted: 1} }
+func newNoter(t *TraceHeader) *noter {
+	return &noter{proto: t.Proto, tos: t.TOS, quoted: 1, first: t.First}
+}
 
 // hop returns what there is to say about h as a whole, and about each of its
 // hosts. loss is the share of packets that the path may have lost up to here.
@@ -158,8 +161,8 @@ func (n *noter) service(tos uint8) []string {
 // initial TTL can tell.
 func (n *noter) wayBack(h *hopRow, o *hopHost) []string {
 	hops := returnHops(o.latest.TTL)
-	if hops == 0 {
-		return nil
+	if hops == 0 || h.target && n.first == h.ttl && h.ttl > 1 {
+		return nil // it may be nearer than the first TTL tried
 	}
 	offset := hops - int(h.ttl)
 	if -1 <= offset && offset <= 1 {
@@ -211,7 +214,10 @@ func conclusion(p *probe.Path, rows []*hopRow, res *probe.Result) string {
 // nearer hops had been given their time; a monitored path always ends so.
 func reachedText(p *probe.Path, hops int) string {
 	text := fmt.Sprintf("reached in %d hops", hops)
-	if hops == 1 {
+	switch {
+	case hops == int(p.First) && hops > 1:
+		text = fmt.Sprintf("reached in %d hops or fewer", hops) // no lower TTL was tried
+	case hops == 1:
 		text = "reached in 1 hop"
 	}
 	if !p.Reached() && openProbes(p) > 0 {

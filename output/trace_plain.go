@@ -129,8 +129,13 @@ func (v *tracePlain) end(r *probe.Result, p *probe.Path) error {
 			b = v.appendHeader(b, r.Target, p)
 		}
 		for i := range p.Hops {
-			if hop := &p.Hops[i]; hop.TTL > v.printed || len(v.live) > 1 {
-				b = v.appendHop(b, hop, v.shown(p, hop))
+			hop := &p.Hops[i]
+			shown := v.shown(p, hop)
+			if len(shown) == 0 && !answeredFrom(p.Hops[i:]) {
+				continue
+			}
+			if hop.TTL > v.printed || len(v.live) > 1 {
+				b = v.appendHop(b, hop, shown)
 			}
 		}
 	}
@@ -195,11 +200,20 @@ func (v *tracePlain) shown(p *probe.Path, hop *probe.PathHop) []probe.Result {
 	return out
 }
 
+// answeredFrom reports whether any of hops has answered.
+func answeredFrom(hops []probe.PathHop) bool {
+	return slices.ContainsFunc(hops, func(h probe.PathHop) bool { return len(h.Addrs()) > 0 })
+}
+
 // appendHop appends the line of one hop, none for a hop that was not probed:
-// " 4  gw.example (192.0.2.1) <MPLS:L=16,E=0,S=1,T=1>  12.976 ms !X *".
+// " 4  gw.example (192.0.2.1) <MPLS:L=16,E=0,S=1,T=1>  12.976 ms !X *". A hop that
+// nothing is known about yet has an ellipsis: it is there, though.
 func (v *tracePlain) appendHop(b []byte, hop *probe.PathHop, probes []probe.Result) []byte {
-	if len(probes) == 0 {
+	switch {
+	case len(hop.Probes) == 0:
 		return b
+	case len(probes) == 0:
+		return fmt.Appendf(b, "%2d  ...\n", hop.TTL)
 	}
 	b = fmt.Appendf(b, "%2d ", hop.TTL)
 	previous, labels := "", ""

@@ -185,19 +185,32 @@ func lossText(l *probe.HopLoss) string {
 	case l.Kind == probe.RateLimited:
 		text := "rate-limited"
 		if l.Rate > 0 {
-			text += " ~" + strconv.FormatFloat(l.Rate, 'g', 2, 64) + "/s"
+			text += " ~" + rateText(l.Rate) + "/s"
 		}
 		if l.Burst > 0 {
 			text += " burst " + strconv.Itoa(l.Burst)
 		}
 		return text
 	case l.Kind == probe.PathLoss:
-		return "loss " + percentText(l.Percent/100) + " from here on"
+		return "loss " + spaced(percentText(l.Percent/100)) + " from here on"
 	case l.Kind == probe.HopLossOnly:
-		return percentText(l.Percent/100) + " unanswered here, none lost beyond"
+		return spaced(percentText(l.Percent/100)) + " unanswered here, none lost beyond"
 	}
 	return ""
 }
+
+// rateText returns an estimated rate no more exactly than it is known: "0.5",
+// "1", "9.5", "23".
+func rateText(rate float64) string {
+	digits := 1
+	if rate >= 10 {
+		digits = 0
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(rate, 'f', digits, 64), ".0")
+}
+
+// spaced sets the percent sign off, as running text has it.
+func spaced(percent string) string { return strings.Replace(percent, "%", " %", 1) }
 
 // percentText returns a share of 0..1 as "12%"; neither 0% nor 100% unless it is.
 func percentText(share float64) string {
