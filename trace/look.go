@@ -128,7 +128,7 @@ func (l *look) next(now time.Duration) (o order, wake time.Duration, ok bool) {
 	for ttl := int(l.first); ttl <= l.limit(); ttl++ {
 		due, want := l.due(ttl)
 		if want && due <= now {
-			return l.ask(ttl), 0, true
+			return l.ask(ttl, now), 0, true
 		}
 		if want {
 			wake = min(wake, due)
@@ -138,8 +138,9 @@ func (l *look) next(now time.Duration) (o order, wake time.Duration, ok bool) {
 }
 
 // ask orders one more probe to the hop at ttl.
-func (l *look) ask(ttl int) order {
+func (l *look) ask(ttl int, now time.Duration) order {
 	h := &l.hops[ttl]
+	h.last = now // until it is known when it really left
 	if h.asked >= l.count {
 		h.again++
 	}
