@@ -19,6 +19,8 @@ require (
 	kernel.org/pub/linux/libs/security/libcap/cap v1.2.78
 )
 
+require github.com/kr/text v0.2.0 // indirect
+
 require (
 	github.com/clipperhouse/uax29/v2 v2.2.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
