@@ -185,6 +185,10 @@ func (e *Engine) drain() error {
 	return nil
 }
 
+// spell is how long the cap on the rate lets probes gather, so that a few leave
+// in one system call.
+const spell = time.Millisecond
+
 // collect lets the tracks that are ready send, each one probe in turn, and
 // returns when the next one may be.
 func (e *Engine) collect() (wake time.Duration) {
@@ -193,13 +197,17 @@ func (e *Engine) collect() (wake time.Duration) {
 		e.sched.Set(i, probe.Never)
 		e.makeReady(e.tracks[i])
 	}
+	if now < e.gate && len(e.ready) > 0 {
+		return e.gate
+	}
 	for range batchLen {
 		if len(e.ready) == 0 {
 			_, due := e.sched.Next()
 			return due
 		}
 		if due := e.pacer.Next(); due > now {
-			return due
+			e.gate = max(due, now+spell)
+			return e.gate
 		}
 		tr := e.ready[0]
 		if _, ok := tr.lane.number(now); !ok {
@@ -371,6 +379,10 @@ func (e *Engine) answer(f *flight, res probe.Result, detail func()) {
 	}
 	detail()
 	f.res, f.state = res, answered
+	if f.fromTarget() && !f.track.reply.From.IsValid() {
+		f.track.reply = res
+		f.track.reply.Sent = e.start.Add(f.sent)
+	}
 	e.finish(f)
 	e.tell(f)
 }

@@ -48,6 +48,7 @@ type Engine struct {
 	sched   *probe.Schedule // when those that wait want to be asked
 	ready   []*track        // those that want to be asked now, in turn
 	pacer   probe.Pacer
+	gate    time.Duration // nothing leaves before, for the sake of the rate
 	timers  timers
 	held    []held        // answers that wait to be matched
 	chance  *rand.ChaCha8 // makes cookies

@@ -27,6 +27,9 @@ func (e *Engine) anonymous(l *lane, r *rawsock.Reply) bool {
 	case r.Event == rawsock.Echo && r.Proto == rawsock.UDP:
 		for _, tr := range e.tracks {
 			if tr != nil && tr.lane == l && tr.begun && !tr.over && engine.SameHost(tr.addr(), r.From) && r.Port == e.cfg.Port {
+				if tr.held >= tr.waiting() {
+					return false // nobody asked that often
+				}
 				h := held{track: tr, reply: *r, until: e.now() + max(tr.look.trip, restWait)}
 				h.reply.MPLS, h.reply.Interfaces = nil, nil
 				e.held = append(e.held, h)
@@ -101,6 +104,17 @@ func (e *Engine) release() {
 		e.makeReady(h.track)
 		return true
 	})
+}
+
+// waiting is how many probes may have come farther than any router answered
+// from, and have no answer.
+func (tr *track) waiting() (n int) {
+	for _, f := range tr.flights {
+		if f.state == inFlight && int(f.ttl) > tr.look.far {
+			n++
+		}
+	}
+	return n
 }
 
 // beyond returns the unanswered probe that was sent first among those that went

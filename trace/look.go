@@ -14,7 +14,7 @@ const (
 	// them: one hop missing on a path that is known otherwise is worth the wait
 	// for a router that answers after a second, a network that hides its inside
 	// is not.
-	patience = 1350 * time.Millisecond
+	patience = 1290 * time.Millisecond
 	// fairWait is the least a silent hop is given, and fairTrips how many times
 	// the longest round trip of the path.
 	fairWait  = 300 * time.Millisecond
@@ -386,7 +386,7 @@ func (l *look) place(a *attempt) {
 		l.far = max(l.far, ttl)
 		l.approach()
 		l.hops[ttl].router = a.res.From
-	case a.res.Status == probe.Unreachable && a.res.MTU == 0:
+	case a.res.Status == probe.Unreachable:
 		if l.near == 0 || !l.reached && ttl < l.near {
 			l.near, l.who = ttl, a.res.From
 		}

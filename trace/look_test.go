@@ -274,3 +274,20 @@ func TestRangeOfHops(t *testing.T) {
 		})
 	}
 }
+
+// Probes too large for the path end where that is said.
+func TestProbesTooLarge(t *testing.T) {
+	everyKind(t, func(t *testing.T, proto rawsock.Proto, addr string) {
+		topo := line(6, 4*ms)
+		topo.Hops[2].Out.MTU = 1400
+		rehearse(t, topo, Config{Targets: targets(addr), Proto: proto, Size: 1500}, func(t *testing.T, p *rehearsal) {
+			path := p.paths[0]
+			if path.Stop != probe.StopUnreachable || len(path.Hops) != 3 {
+				t.Fatalf("stop %v after %d hops", path.Stop, len(path.Hops))
+			}
+			if end := p.ends[0]; end.Status != probe.Unreachable || end.From.String() != hopOf(3, addr) {
+				t.Errorf("concluded as %v %v from %v", end.Status, end.Reason, end.From)
+			}
+		})
+	})
+}

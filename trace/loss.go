@@ -6,17 +6,24 @@ import (
 	"netprobe/probe"
 )
 
-// How hops are asked again. The medium pace is faster than hops commonly answer,
-// so it empties their buckets; what then is answered at the calm pace tells the
-// rate. A hop that keeps up with the medium pace is asked at the fast one.
+// How hops are asked again: in turns of the medium and the calm pace, until it is
+// clear why they lose. The medium pace is faster than hops commonly answer, so it
+// empties their buckets; what then is answered at the calm pace tells the rate,
+// and what repeats itself is not by chance. A hop that lost of the first probes,
+// which came back to back, and keeps up with the medium pace, is asked at the
+// fast one too.
 const (
 	mediumProbes, mediumGap = 60, 25 * time.Millisecond
 	fastProbes, fastGap     = 60, 5 * time.Millisecond
-	calmProbes, calmGap     = 48, 125 * time.Millisecond
+	calmProbes, calmGap     = 20, 125 * time.Millisecond
 	slowProbes, slowGap     = 4, 600 * time.Millisecond // for hops that never answered
 
 	laneShift = time.Millisecond // between hops
 	lossTime  = 9 * time.Second  // nothing is asked after that
+
+	backToBack = 10 * time.Millisecond  // within that of the first probe
+	checkEvery = 100 * time.Millisecond // at most: whether it is clear by now
+	checkNews  = 8                      // outcomes, of which there are so many new ones
 )
 
 // lossPhase finds out why hops did not answer every probe: it asks those that
@@ -31,6 +38,8 @@ type lossPhase struct {
 	begun bool
 	begin time.Duration
 	now   time.Duration // latest that we were told
+	check time.Duration // when it is judged next whether all is clear
+	news  int           // outcomes since it was last
 	found map[uint8]probe.HopLoss
 }
 
@@ -39,13 +48,16 @@ type lossHop struct {
 	ttl     uint8
 	silent  bool // nothing of it was answered so far
 	suspect bool // it lost something before
+	hasty   bool // and that of its first probes, which came back to back
 
 	pace    pace
 	left    int           // probes to send at this pace
 	due     time.Duration // when the next one is
 	open    int           // sent, and neither answered nor overdue
 	lost    int           // overdue ones
+	got     int           // answered ones
 	flights int           // how many left at all
+	round   int           // how often it has been through the medium pace
 }
 
 // pace is how fast a hop is asked.
@@ -68,14 +80,19 @@ func newLoss(k known) *lossPhase {
 	for ttl := int(k.first); ttl <= int(k.last); ttl++ {
 		p.hops = append(p.hops, &lossHop{ttl: uint8(ttl), silent: true})
 	}
+	first := make([]time.Duration, len(p.hops))
 	for _, a := range k.attempts {
 		h := p.hop(k.row(a))
 		if h == nil || !k.usual(a) || a.state == failed {
 			continue
 		}
-		h.flights++
-		h.silent = h.silent && a.state != answered
-		h.suspect = h.suspect || a.state != answered
+		if h.flights++; h.flights == 1 {
+			first[h.ttl-k.first] = a.sent
+		}
+		lost := a.state != answered
+		h.silent = h.silent && lost
+		h.suspect = h.suspect || lost
+		h.hasty = h.hasty || lost && a.sent-first[h.ttl-k.first] < backToBack
 	}
 	return p
 }
@@ -115,7 +132,7 @@ func (p *lossPhase) start(now time.Duration) {
 
 // set changes the pace.
 func (h *lossHop) set(to pace, now time.Duration) {
-	h.pace, h.due = to, now
+	h.pace, h.due = to, max(h.due, now)
 	switch to {
 	case slow:
 		h.left = slowProbes
@@ -140,11 +157,15 @@ func (h *lossHop) gap() time.Duration {
 	return mediumGap
 }
 
+// asked reports whether the hop is being asked, not counting hops that never
+// answered.
+func (h *lossHop) asked() bool { return h.pace > slow && h.pace < over }
+
 // asking reports whether a hop other than the target is being asked, for which
 // the target is the measure.
 func (p *lossPhase) asking() bool {
 	for _, h := range p.hops {
-		if h != p.target() && h.pace > slow && h.pace < over {
+		if h != p.target() && h.asked() {
 			return true
 		}
 	}
@@ -155,9 +176,6 @@ func (p *lossPhase) next(now time.Duration) (o order, wake time.Duration, ok boo
 	p.now = now
 	if !p.begun {
 		p.start(now)
-	}
-	if now-p.begin > lossTime {
-		p.end()
 	}
 	p.advance(now)
 	var first *lossHop
@@ -178,8 +196,14 @@ func (p *lossPhase) next(now time.Duration) (o order, wake time.Duration, ok boo
 	return order{ttl: first.ttl, size: p.k.size, wait: p.wait, tag: int(first.pace)}, 0, true
 }
 
-// advance changes the pace of hops whose probes are all decided.
+// advance ends what is clear, and changes the pace of hops that have been asked
+// at theirs.
 func (p *lossPhase) advance(now time.Duration) {
+	if now-p.begin > lossTime {
+		p.end()
+		return
+	}
+	p.settle(now)
 	target := p.target()
 	for _, h := range p.hops {
 		if h.pace == resting && !h.silent && target != nil && (target.suspect || target.lost > 0) {
@@ -188,37 +212,49 @@ func (p *lossPhase) advance(now time.Duration) {
 		if h.pace == slow && !h.silent {
 			h.set(medium, now)
 		}
-		if h.left > 0 || h.open > 0 || h == target {
-			continue
+		if h.left == 0 {
+			h.advance(now)
 		}
-		h.advance(now)
 	}
-	if target == nil || target.left > 0 || target.open > 0 {
-		return
-	}
-	if target.pace == medium && p.asking() {
-		target.set(calm, now)
-		return
-	}
-	target.advance(now)
 }
 
 // advance goes on to the next pace.
 func (h *lossHop) advance(now time.Duration) {
 	switch h.pace {
-	case resting:
 	case medium:
-		if h.suspect && h.lost == 0 {
+		h.round++
+		if h.hasty && h.got >= h.lost {
 			h.set(fast, now)
 		} else {
 			h.set(calm, now)
 		}
 	case fast:
-		if h.pace = over; h.lost > 0 {
-			h.set(calm, now)
-		}
-	default:
+		h.set(calm, now)
+	case calm:
+		h.set(medium, now)
+	case slow:
 		h.pace = over
+	}
+}
+
+// settle stops asking hops about which all is clear; the target only after all
+// others, as their measure.
+func (p *lossPhase) settle(now time.Duration) {
+	if now < p.check || p.news < checkNews {
+		return
+	}
+	p.check, p.news = now+checkEvery, 0
+	rows := judgeRows(&p.k, p.attempts(), now)
+	target := p.target()
+	for i, r := range rows {
+		h := p.hops[i]
+		known := r.verdict.Kind == probe.RateLimited || h.round > 0 && (!h.hasty || h.pace != fast)
+		if h != target && h.asked() && r.clear && known {
+			h.left, h.pace = 0, over
+		}
+	}
+	if target != nil && target.asked() && !p.asking() && rows[len(rows)-1].clear {
+		target.left, target.pace = 0, over
 	}
 }
 
@@ -247,9 +283,12 @@ func (p *lossPhase) tell(now time.Duration, a *attempt) {
 	case overdue:
 		h.open--
 		h.lost++
+		p.news++
 		p.gone[a] = true
 	case answered:
 		h.silent = false
+		h.got++
+		p.news++
 		if p.gone[a] {
 			h.lost--
 		} else {
@@ -276,11 +315,16 @@ func (p *lossPhase) done(now time.Duration) bool {
 	return true
 }
 
+// attempts returns all so far.
+func (p *lossPhase) attempts() []*attempt {
+	return append(p.k.attempts[:len(p.k.attempts):len(p.k.attempts)], p.own...)
+}
+
 // verdicts returns what is the matter with each hop, by TTL. A hop behind the
 // start of a loss that loses no more than its start explains has none.
 func (p *lossPhase) verdicts() map[uint8]probe.HopLoss {
 	if p.found == nil {
-		p.found = lossVerdicts(&p.k, append(p.k.attempts[:len(p.k.attempts):len(p.k.attempts)], p.own...), p.now)
+		p.found = verdictsOf(judgeRows(&p.k, p.attempts(), p.now))
 	}
 	return p.found
 }

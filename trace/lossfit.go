@@ -10,6 +10,8 @@ import (
 type asked struct {
 	sent     time.Duration
 	answered bool
+	rtt      time.Duration // if answered
+	hurried  bool          // it came soon after the one before: a bucket hardly refills in between
 }
 
 // bucket is the usual way of routers to limit what they say: every answer takes
@@ -24,6 +26,10 @@ type bucket struct {
 // a router that counts in ticks, a bucket that was not quite as we thought.
 const odd = 0.005
 
+// blur is by how much of a token a bucket may differ from what we think, however
+// slowly it fills.
+const blur = 0.08
+
 // belief is one guess at how many tokens are left, and how likely that is. It
 // takes several as nobody sees whether an unanswered probe got lost on its way
 // there, or its answer on the way back and a token with it.
@@ -32,126 +38,226 @@ type belief struct{ tokens, weight float64 }
 // beliefs is how many guesses are kept.
 const beliefs = 4
 
-// likelihood returns the logarithm of how likely the fate of the probes is if the
-// bucket limits answers and the share kept of what it lets pass arrives.
-func (b bucket) likelihood(list []asked, kept float64) float64 {
-	var room [2 * beliefs]belief
-	now := append(room[:0], belief{float64(b.burst), 1})
-	sum := 0.0
-	for i := range list {
-		if i > 0 {
-			refill := b.rate * (list[i].sent - list[i-1].sent).Seconds()
-			for j := range now {
-				now[j].tokens = min(now[j].tokens+refill, float64(b.burst))
-			}
-		}
-		now = step(now, list[i].answered, kept)
-		total := 0.0
-		for _, g := range now {
-			total += g.weight
-		}
-		for j := range now {
-			now[j].weight /= total
-		}
-		sum += math.Log(total)
-	}
-	return sum
+// history is what a bucket is to explain.
+type history struct {
+	list  []asked
+	slack float64 // by how much the times of probes may be shifted on their way, seconds
 }
 
-// step takes in one outcome.
-func step(now []belief, answered bool, kept float64) []belief {
+// likelihood returns the logarithm of how likely the fate of the probes is if b
+// limits answers and the share kept of what it lets pass arrives. What will be
+// below floor is not worked out to the end: it is minus infinity.
+func (h *history) likelihood(b bucket, kept, floor float64) float64 {
+	var room [2 * beliefs]belief
+	now := append(room[:0], belief{float64(b.burst), 1})
+	full, width := float64(b.burst), min(0.5, blur+b.rate*h.slack)
+	sum, total := 0.0, 1.0
+	for i := range h.list {
+		if i > 0 {
+			refill := b.rate * (h.list[i].sent - h.list[i-1].sent).Seconds()
+			for j := range now {
+				now[j].tokens = min(now[j].tokens+refill, full)
+			}
+		}
+		now, total = step(now, h.list[i].answered, kept, width)
+		if total < 1e-40 || i%16 == 15 {
+			sum += math.Log(total)
+			if sum < floor {
+				return math.Inf(-1)
+			}
+			for j := range now {
+				now[j].weight /= total
+			}
+			total = 1
+		}
+	}
+	return sum + math.Log(total)
+}
+
+// step takes in one outcome, and returns the weight of all beliefs.
+func step(now []belief, answered bool, kept, width float64) ([]belief, float64) {
+	total := 0.0
 	for j, n := 0, len(now); j < n; j++ {
 		g := &now[j]
-		token := hasToken(g.tokens)
+		token := hasToken(g.tokens, width)
 		spent := belief{max(0, g.tokens-1), g.weight}
 		if answered {
 			spent.weight *= token * kept
 			*g = spent
+			total += spent.weight
 			continue
 		}
 		spent.weight *= token * (1 - kept) / 2
 		g.weight *= 1 - token + token*(1-kept)/2
-		if spent.weight > 1e-4*g.weight {
+		total += g.weight
+		if spent.weight > 1e-3*g.weight {
 			now = append(now, spent)
+			total += spent.weight
 		}
 	}
-	if len(now) > beliefs {
-		slices.SortFunc(now, func(a, b belief) int {
-			if a.weight > b.weight {
-				return -1
-			}
-			return 1
-		})
-		now = now[:beliefs]
+	for len(now) > beliefs {
+		now = dropLeast(now)
 	}
-	return now
+	return now, total
+}
+
+// dropLeast joins beliefs that have become the same, or else gives up the least.
+func dropLeast(now []belief) []belief {
+	least, last := 0, len(now)-1
+	for j := range now {
+		for i := range j {
+			if now[i].tokens == now[j].tokens {
+				now[i].weight += now[j].weight
+				now[j] = now[last]
+				return now[:last]
+			}
+		}
+		if now[j].weight < now[least].weight {
+			least = j
+		}
+	}
+	now[least] = now[last]
+	return now[:last]
 }
 
 // hasToken returns how likely it is that a bucket which should hold so much has
-// a whole token: jitter moves what we know by a little.
-func hasToken(tokens float64) float64 {
-	return min(max(odd, (tokens-0.8)/0.2), 1-odd)
+// a whole token.
+func hasToken(tokens, width float64) float64 {
+	return min(max(odd, (tokens-1+width)/(2*width)), 1-odd)
 }
 
 // chance returns the logarithm of how likely the fate of the probes is if each is
-// lost with the same probability, whatever the pace, and the share that arrives.
-func chance(list []asked) (sum, kept float64) {
-	got := answers(list)
-	kept = (float64(got) + 0.5) / (float64(len(list)) + 1)
-	return float64(got)*math.Log(kept) + float64(len(list)-got)*math.Log(1-kept), kept
+// lost with the same probability whatever the pace, or if losses come in runs,
+// whichever is likelier.
+func chance(list []asked) float64 {
+	var n [2][2]float64 // by whether the probe before was answered, and this one
+	got := 0
+	for i, a := range list {
+		got += one(a.answered)
+		if i > 0 {
+			n[one(list[i-1].answered)][one(a.answered)]++
+		}
+	}
+	alone := outcomes(float64(got), float64(len(list)-got))
+	runs := outcomes(n[0][1], n[0][0]) + outcomes(n[1][1], n[1][0]) - math.Ln2
+	return max(alone, runs-0.5*math.Log(float64(len(list)+1)))
 }
 
-func answers(list []asked) (n int) {
+// outcomes returns the logarithm of how likely it is that got are answered and
+// lost are not, in this order, with the share that suits best.
+func outcomes(got, lost float64) float64 {
+	kept := (got + 0.5) / (got + lost + 1)
+	return got*math.Log(kept) + lost*math.Log(1-kept)
+}
+
+func one(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// fit is a bucket that explains the fate of probes.
+type fit struct {
+	bucket
+	kept float64 // share of what it lets pass that arrives
+	top  float64 // logarithm of the likelihood
+	gain float64 // by how much (in nats) it explains better than loss that does not care for the pace
+}
+
+// fitBucket returns the bucket that explains the fate of the probes best.
+func fitBucket(list []asked) fit {
+	h := history{list, slackOf(list)}
+	alone := chance(list)
+	best := fit{top: alone} // what explains less is not of interest
+	for _, rate := range rates(list) {
+		for _, f := range []float64{0.92, 1, 1.09} {
+			h.try(&best, rate*f, 0.98)
+			h.try(&best, rate*f, 0.8)
+		}
+	}
+	if best.rate == 0 {
+		return best
+	}
+	for _, width := range []float64{0.06, 0.03, 0.015} {
+		h.refine(&best, width)
+	}
+	best.gain = best.top - alone
+	return best
+}
+
+// try takes a bucket with the rate for the best if it is better.
+func (h *history) try(best *fit, rate, kept float64) {
+	seen := burstFor(h.list, rate)
+	b := max(1, int(math.Round(seen)))
+	h.weigh(best, bucket{rate, b}, kept)
+	if hidden := int(math.Round(seen / kept)); hidden > b {
+		h.weigh(best, bucket{rate, hidden}, kept)
+	}
+}
+
+// weigh takes b for the best if it is better.
+func (h *history) weigh(best *fit, b bucket, kept float64) {
+	if l := h.likelihood(b, kept, best.top); l > best.top {
+		best.bucket, best.kept, best.top = b, kept, l
+	}
+}
+
+// refine looks around the best for a better one.
+func (h *history) refine(best *fit, width float64) {
+	was := *best
+	h.weigh(best, bucket{was.rate * (1 + width), was.burst}, was.kept)
+	h.weigh(best, bucket{was.rate / (1 + width), was.burst}, was.kept)
+	for range 4 {
+		was = *best
+		h.weigh(best, bucket{was.rate, was.burst + 1}, was.kept)
+		if was.burst > 1 {
+			h.weigh(best, bucket{was.rate, was.burst - 1}, was.kept)
+		}
+		if best.burst == was.burst {
+			break
+		}
+	}
+	lost := 1 - best.kept
+	h.weigh(best, best.bucket, 1-lost*1.5)
+	h.weigh(best, best.bucket, 1-lost/1.5)
+}
+
+// tight reports whether the rate is known: a bucket that fills faster or slower
+// by a share of far explains much less.
+func (f *fit) tight(list []asked) bool {
+	const far, less = 0.12, 3
+	h := history{list, slackOf(list)}
+	for _, rate := range []float64{f.rate * (1 + far), f.rate / (1 + far)} {
+		for burst := max(1, f.burst-1); burst <= f.burst+1; burst++ {
+			if !math.IsInf(h.likelihood(bucket{rate, burst}, f.kept, f.top-less), -1) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// slackOf returns by how much probes may have been shifted, seconds: half of what
+// round trips differ.
+func slackOf(list []asked) float64 {
+	var trips []time.Duration
 	for _, a := range list {
 		if a.answered {
-			n++
+			trips = append(trips, a.rtt)
 		}
 	}
-	return n
-}
-
-// fitBucket returns the bucket that explains the fate of the probes best, and by
-// how much better (in nats) than loss that does not care for the pace.
-func fitBucket(list []asked) (best bucket, gain float64) {
-	alone, _ := chance(list)
-	top := math.Inf(-1)
-	try := func(rate float64) {
-		b := burstFor(list, rate)
-		for _, burst := range []int{b - 1, b, b + 1} {
-			c := bucket{rate, burst}
-			if burst < 1 {
-				continue
-			}
-			if l := c.fit(list); l > top {
-				best, top = c, l
-			}
-		}
+	if len(trips) == 0 {
+		return 0
 	}
-	for _, rate := range rates(list) {
-		for _, f := range []float64{0.85, 1, 1.18} {
-			try(rate * f)
-		}
-	}
-	for _, width := range []float64{0.08, 0.04, 0.02} {
-		if centre := best.rate; centre > 0 {
-			try(centre * (1 - width))
-			try(centre * (1 + width))
-		}
-	}
-	return best, top - alone
-}
-
-// fit is the likelihood with the share kept that suits best.
-func (b bucket) fit(list []asked) float64 {
-	top := math.Inf(-1)
-	for _, kept := range []float64{0.99, 0.9, 0.7} {
-		top = max(top, b.likelihood(list, kept))
-	}
-	return top
+	slices.Sort(trips)
+	n := len(trips)
+	return ((trips[n*9/10] - trips[n/10]) / 2).Seconds()
 }
 
 // rates returns rates worth trying: what was answered in parts of the time, down
-// to an eighth of the probes.
+// to an eighth of the probes, and what answers between losses tell by their
+// distances.
 func rates(list []asked) (found []float64) {
 	for parts := 1; parts <= 8; parts *= 2 {
 		for i := range parts {
@@ -166,27 +272,64 @@ func rates(list []asked) (found []float64) {
 			found = append(found, max(float64(got), 0.5)/span.Seconds())
 		}
 	}
+	if rate := lonelyRate(list); rate > 0 {
+		found = append(found, rate)
+	}
 	slices.Sort(found)
-	return slices.CompactFunc(found, func(a, before float64) bool { return a < before*1.05 })
+	return thinned(found)
+}
+
+// thinned leaves out what is hardly more than the one before.
+func thinned(rates []float64) []float64 {
+	kept := rates[:0]
+	for _, r := range rates {
+		if len(kept) == 0 || r >= 1.05*kept[len(kept)-1] {
+			kept = append(kept, r)
+		}
+	}
+	return kept
+}
+
+// lonelyRate returns the rate at which answers come that have losses between
+// them, by the middle one of their distances; 0 if there are none.
+func lonelyRate(list []asked) float64 {
+	var gaps []time.Duration
+	last := -1
+	for i, a := range list {
+		if !a.answered {
+			continue
+		}
+		if last >= 0 && i > last+1 && a.sent > list[last].sent {
+			gaps = append(gaps, a.sent-list[last].sent)
+		}
+		last = i
+	}
+	if len(gaps) == 0 {
+		return 0
+	}
+	slices.Sort(gaps)
+	return 1 / gaps[len(gaps)/2].Seconds()
 }
 
 // burstFor returns the least burst that, with the rate, allows every answer seen:
 // so many more came than the rate alone explains. Long spans count less, as a
 // small error of the rate grows there.
-func burstFor(list []asked, rate float64) int {
-	most := 1.0
-	for i := range list {
-		if !list[i].answered || i > 0 && list[i-1].answered && list[i].sent-list[i-1].sent < time.Millisecond {
+func burstFor(list []asked, rate float64) float64 {
+	most, run := 1.0, 0.0
+	last := time.Duration(0)
+	for _, a := range list {
+		if !a.answered {
 			continue
 		}
-		got := 0.0
-		for j := i; j < len(list); j++ {
-			if !list[j].answered {
-				continue
-			}
-			got++
-			most = max(most, got-1.05*rate*(list[j].sent-list[i].sent).Seconds())
-		}
+		run = max(0, run-1.05*rate*(a.sent-last).Seconds()) + 1
+		most, last = max(most, run), a.sent
 	}
-	return int(math.Round(most))
+	return most
+}
+
+func answers(list []asked) (n int) {
+	for _, a := range list {
+		n += one(a.answered)
+	}
+	return n
 }

@@ -42,7 +42,7 @@ const forgotten = 10 * time.Second
 
 // free reports whether the number of f can be used again.
 func (f *flight) free(now time.Duration) bool {
-	return f == nil || f.track.over || f.state != inFlight || now-f.sent > forgotten
+	return f == nil || f.track.over || f.state != inFlight || now-f.sent > max(forgotten, f.wait)
 }
 
 // number returns the next number; ok is false if all are in flight. 0 and 65535
@@ -103,12 +103,10 @@ func (e *Engine) stray(r *rawsock.Reply) {
 // The cookie is proof, and where it can be read nothing else counts. Short
 // quotes leave two numbers, by the transport header and by the IP header. One of
 // them may have suffered: checksums from translators and from senders that leave
-// them to the network card, IP IDs from translators. So either will do if the
-// rest of the header fits, and both must agree if both are possible.
+// them to the network card, IP IDs from translators. So either will do
+// if the rest of the header fits; should they name different probes, the one
+// counts that suffers less: the IP ID of UDP, the transport's number of others.
 func (e *Engine) match(l *lane, r *rawsock.Reply) *flight {
-	if r.Event == rawsock.Echo && r.Proto == rawsock.UDP {
-		return nil // a service answers what it likes
-	}
 	if r.HasCookie {
 		f := l.flights[r.Cookie>>48]
 		if f != nil && !f.track.over && f.cookie == r.Cookie {

@@ -165,7 +165,7 @@ func TestCutShort(t *testing.T) {
 			if path.Stop != want || p.ends[0].Status != probe.Pending {
 				t.Errorf("stop %v, status %v", path.Stop, p.ends[0].Status)
 			}
-			for n := 1; n <= 9; n++ {
+			for n := 1; n <= 8; n++ {
 				wantRow(t, path, n, hopOf(n, target4))
 			}
 			for _, r := range p.results {

@@ -14,11 +14,7 @@ import (
 func (p *mdaPhase) links() []probe.PathLink {
 	var list []probe.PathLink
 	for i := 0; i+1 < len(p.levels); i++ {
-		found := map[[2]int]int{}
-		for f := range p.levels[i].cells {
-			p.countLinks(found, i, f)
-		}
-		for pair, flows := range found {
+		for pair, flows := range p.linksBehind(i) {
 			list = append(list, probe.PathLink{TTL: p.k.first + uint8(i),
 				From: p.levels[i].nodes[pair[0]].addr, To: p.levels[i+1].nodes[pair[1]].addr, Flows: flows})
 		}
@@ -29,33 +25,58 @@ func (p *mdaPhase) links() []probe.PathLink {
 	return list
 }
 
-// countLinks adds the links behind a level that a flow tells of.
-func (p *mdaPhase) countLinks(found map[[2]int]int, level, flow int) {
+// linksBehind returns the links between a level and the next, by the numbers of
+// their ends, and how many flows tell of each.
+func (p *mdaPhase) linksBehind(level int) map[[2]int]int {
+	found := map[[2]int]int{}
 	l, next := p.levels[level], p.levels[level+1]
-	c, d := l.at(flow), next.at(flow)
-	if c.state != mdaSeen || d.state != mdaSeen {
-		return
+	if l.perPacket && next.width() > 1 {
+		p.possible(found, l, next)
+		return found
 	}
-	from, to := l.nodesOf(flow), next.nodesOf(flow)
-	if l.perPacket {
-		from = l.open()
-		if next.width() > 1 {
-			for _, a := range from {
-				for b := range next.nodes {
-					found[[2]int{a, b}] += 0
-				}
-			}
-			return
-		}
-	}
-	for _, a := range from {
-		if l.nodes[a].end {
+	for f := range max(len(l.cells), len(next.cells)) {
+		if next.at(f).state != mdaSeen {
 			continue
 		}
-		for _, b := range to {
-			found[[2]int{a, b}]++
+		for _, a := range l.before(f) {
+			for _, b := range next.nodesOf(f) {
+				if !l.nodes[a].end {
+					found[[2]int{a, b}]++
+				}
+			}
 		}
 	}
+	return found
+}
+
+// maxPossible bounds the links told of that nobody has followed.
+const maxPossible = 4096
+
+// possible adds a link between any two hops: where packets go one by one, no
+// flow tells which of them are linked.
+func (p *mdaPhase) possible(found map[[2]int]int, l, next *mdaLevel) {
+	for _, a := range l.open() {
+		for b := range next.nodes {
+			if len(found) == maxPossible {
+				p.lacks = true
+				return
+			}
+			found[[2]int{a, b}] = 0
+		}
+	}
+}
+
+// before returns the hops of a level that a flow, seen behind it, has passed:
+// where it was seen, or the only one there is.
+func (l *mdaLevel) before(flow int) []int {
+	open := l.open()
+	switch {
+	case l.perPacket, l.at(flow).state != mdaSeen && len(l.nodes) == 1:
+		return open
+	case l.at(flow).state != mdaSeen:
+		return nil
+	}
+	return l.nodesOf(flow)
 }
 
 // nodesOf returns all hops at which a flow was seen.

@@ -22,6 +22,9 @@ func newStopPoints(confidence float64) *stopPoints {
 // Paris Traceroute", 2007).
 func (s *stopPoints) after(k int) int {
 	for len(s.n) <= k {
+		if last := s.n[len(s.n)-1]; last > mdaFlows {
+			return last // more than anybody may ask: how many more does not matter
+		}
 		s.n = append(s.n, s.next(len(s.n)))
 	}
 	return s.n[k]

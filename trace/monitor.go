@@ -36,7 +36,7 @@ func (m *monitor) end() int {
 	if m.look.near > 0 {
 		return m.look.near
 	}
-	return min(int(m.look.max), m.look.far+gapLength)
+	return min(int(m.look.max), max(m.look.far, int(m.look.first)-1)+gapLength)
 }
 
 func (m *monitor) next(now time.Duration) (o order, wake time.Duration, ok bool) {

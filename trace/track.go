@@ -25,6 +25,7 @@ type track struct {
 	seq     uint64       // of the last probe
 	flights []*flight    // all so far, in order of sending; not those of a monitor
 	failure probe.Result // the last one
+	reply   probe.Result // the target's first one; valid if From is
 
 	phase phase // the present one
 	look  *look
@@ -199,20 +200,29 @@ func (e *Engine) conclusion(tr *track, stop probe.Stop, now time.Duration) probe
 	case probe.StopCanceled, probe.StopDeadline:
 		r.Status, r.Reason = probe.Pending, probe.Canceled
 	}
-	for _, f := range tr.flights {
-		ours := f.fromTarget() || stop == probe.StopUnreachable && f.state == answered && f.res.Status == probe.Unreachable
-		if !ours {
-			continue
-		}
-		r.Reason, r.From, r.RTT, r.Clock = f.res.Reason, f.res.From, f.res.RTT, f.res.Clock
-		r.TTL, r.Type, r.Code, r.Sent = f.res.TTL, f.res.Type, f.res.Code, f.res.Sent
+	from := tr.reply
+	if from.From.IsValid() {
+		r.Status = probe.Reply
+	} else if stop == probe.StopUnreachable {
+		from = tr.verdict()
 		r.Status = probe.Unreachable
-		if f.fromTarget() {
-			r.Status = probe.Reply
-		}
-		break
+	}
+	r.From, r.RTT, r.Clock, r.TTL = from.From, from.RTT, from.Clock, from.TTL
+	r.Type, r.Code, r.Sent = from.Type, from.Code, from.Sent
+	if from.From.IsValid() {
+		r.Reason = from.Reason
 	}
 	return r
+}
+
+// verdict is the first answer that says that the path ends.
+func (tr *track) verdict() probe.Result {
+	for _, f := range tr.flights {
+		if f.state == answered && f.res.Status == probe.Unreachable {
+			return f.res
+		}
+	}
+	return probe.Result{}
 }
 
 // path puts together what the phases found out.
