@@ -1,7 +1,7 @@
-// Package lab is the virtual network every test uses. One Topology value says
-// what the network is like: the prober's addresses, the hops on the path with
-// their links, the hosts behind them and how they misbehave. The same value is
-// played in two ways:
+// Package lab is the virtual network that every test uses, and that netprobe lab
+// gives to people. One Topology value says what the network is like: the prober's
+// addresses, the hops on the path with their links, the hosts behind them and how
+// they misbehave. The same value is played in two ways:
 //
 //	           Topology
 //	          /        \
@@ -10,6 +10,9 @@
 //	IP packets out,    real kernel and real sockets at the prober's end (and, for
 //	every OS, works    hosts marked Kernel, behind a second TUN device at the
 //	in synctest        other end), simulated hops between them
+//
+// Program plays it for a command that people run inside. Package labfile reads
+// topologies from files.
 //
 // Pair makes a third kind of network, without a simulator: two namespaces joined
 // by a veth pair, with a real kernel at both ends.
