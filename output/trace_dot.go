@@ -62,6 +62,7 @@ func (v *traceDot) End(*End) error {
 		}
 		g.names = &names{none: v.h.Numeric, of: p.Names, lookup: v.t.Name}
 		g.add(id, p, v.rows[id])
+		g.more = g.more || p.Incomplete
 	}
 	_, err := io.WriteString(v.w, g.text())
 	return err
@@ -82,6 +83,7 @@ type dotEdge struct {
 
 type dotGraph struct {
 	names *names
+	more  bool // there may be more than was found
 	order []*dotNode
 	nodes map[string]*dotNode
 	links [][2]string // in the order in which they were found
@@ -208,6 +210,9 @@ func (g *dotGraph) address(o *hopHost, target bool) {
 func (g *dotGraph) text() string {
 	var b strings.Builder
 	b.WriteString("digraph netprobe {\n  rankdir=LR;\n  node [shape=box];\n")
+	if g.more {
+		b.WriteString("  label=\"there may be more paths\";\n")
+	}
 	for _, n := range g.order {
 		lines := n.lines
 		if n.timed {

@@ -46,22 +46,23 @@ func (v *traceJSON) End(e *End) error { return v.jsonView.End(e) }
 
 type traceRecord struct {
 	common
-	Target  string       `json:"target"`
-	Addr    *string      `json:"addr"`
-	Proto   string       `json:"proto"`
-	Source  *string      `json:"source"`
-	Port    *uint16      `json:"port"`
-	Flow    uint16       `json:"flow"`
-	Reached bool         `json:"reached"`
-	Stop    string       `json:"stop"`
-	PathID  *string      `json:"path_id"`
-	PMTU    *int         `json:"pmtu"`
-	MTU     *mtuField    `json:"path_mtu"`
-	Started timestamp    `json:"started"`
-	Elapsed millis       `json:"elapsed_ms"`
-	Hops    []hopField   `json:"hops"`
-	Links   []linkField  `json:"links"`
-	Error   *recordError `json:"error"`
+	Target       string       `json:"target"`
+	Addr         *string      `json:"addr"`
+	Proto        string       `json:"proto"`
+	Source       *string      `json:"source"`
+	Port         *uint16      `json:"port"`
+	Flow         uint16       `json:"flow"`
+	Reached      bool         `json:"reached"`
+	Stop         string       `json:"stop"`
+	PathID       *string      `json:"path_id"`
+	PMTU         *int         `json:"pmtu"`
+	MTU          *mtuField    `json:"path_mtu"`
+	Started      timestamp    `json:"started"`
+	Elapsed      millis       `json:"elapsed_ms"`
+	Hops         []hopField   `json:"hops"`
+	Links        []linkField  `json:"links"`
+	LinksPartial *bool        `json:"links_partial"`
+	Error        *recordError `json:"error"`
 }
 
 type mtuField struct {
@@ -174,7 +175,7 @@ func (v *traceJSON) trace(r *probe.Result, p *probe.Path, rows []*hopRow) traceR
 		Source: addrField(p.Source), Port: present(p.Port, p.Port != 0), Flow: p.Flow,
 		Reached: p.Reached(), Stop: p.Stop.String(), PathID: present(p.ID, p.ID != ""),
 		Started: timestamp(p.Started), Elapsed: millis(max(p.Elapsed, 0)),
-		Hops: []hopField{}, MTU: mtuOf(p), Links: linksOf(p),
+		Hops: []hopField{}, MTU: mtuOf(p), Links: linksOf(p), LinksPartial: present(p.Incomplete, v.t.Paths),
 	}
 	if m := p.MTU; m != nil {
 		t.PMTU = present(m.MTU, m.MTU > 0 && !m.Partial)

@@ -310,6 +310,9 @@ func remarks(p *probe.Path, rows []*hopRow, res *probe.Result, h *TraceHeader, i
 	if text := pathMTUText(p); text != "" {
 		lines = append(lines, text)
 	}
+	if p.Incomplete {
+		lines = append(lines, "there may be more paths: the search for them came to its bounds")
+	}
 	if open := openProbes(p); open > 0 && (p.Stop == probe.StopCanceled || p.Stop == probe.StopDeadline) {
 		lines = append(lines, fmt.Sprintf("probes still under way: %d", open))
 	}

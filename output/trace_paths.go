@@ -89,8 +89,11 @@ func drawing(p *probe.Path, n *names) []string {
 		lines = append(lines, g.diamond(ttl, end, p)...)
 		ttl = end
 	}
-	if lines == nil {
-		return []string{"", "paths: one"}
+	switch {
+	case lines == nil && p.Incomplete:
+		lines = []string{"paths: one found"}
+	case lines == nil:
+		lines = []string{"paths: one"}
 	}
 	return append([]string{""}, lines...)
 }

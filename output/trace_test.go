@@ -237,7 +237,7 @@ func TestTraceAnnotations(t *testing.T) {
 // end where they should.
 func TestTraceDotIsWellFormed(t *testing.T) {
 	quoted := `"(?:[^"\\]|\\.)*"`
-	statement := regexp.MustCompile(`^  (?:rankdir=LR|node \[shape=box\]|` + quoted + `(?: -> ` + quoted + `)?(?: \[(?:label=` + quoted + `|style=dashed)(?:, shape=\w+)?\])?);$`)
+	statement := regexp.MustCompile(`^  (?:rankdir=LR|node \[shape=box\]|label=` + quoted + `|` + quoted + `(?: -> ` + quoted + `)?(?: \[(?:label=` + quoted + `|style=dashed)(?:, shape=\w+)?\])?);$`)
 	for _, s := range traceScenarios() {
 		lines := strings.Split(strings.TrimSuffix(string(showTrace(t, s, look{format: "dot"})), "\n"), "\n")
 		if lines[0] != "digraph netprobe {" || lines[len(lines)-1] != "}" {
