@@ -49,8 +49,11 @@ func (v Via) explain(err error, size int) (r probe.Reason, mtu int, why string) 
 	case rawsock.LinkDown:
 		return probe.LinkDown, 0, "the interface is down"
 	case rawsock.TooBig:
-		route, _ := rawsock.RouteTo(v.Target, v.Socket)
-		why = fmt.Sprintf("packet of %d bytes exceeds the path MTU of %d", size, route.MTU)
+		why = fmt.Sprintf("packet of %d bytes exceeds the path MTU", size)
+		route, err := rawsock.RouteTo(v.Target, v.Socket)
+		if err == nil && route.MTU > 0 {
+			why += fmt.Sprintf(" of %d", route.MTU)
+		}
 		if v.Target.Is4() {
 			return probe.FragNeeded, route.MTU, why
 		}
