@@ -16,6 +16,10 @@ type held struct {
 	reply rawsock.Reply
 }
 
+// maxHeld bounds the held answers of a target: more than its quick probes could
+// bring.
+const maxHeld = 128
+
 // anonymous takes in an answer that does not say to which probe it is, and
 // reports whether it is for us.
 //
@@ -27,7 +31,7 @@ func (e *Engine) anonymous(l *lane, r *rawsock.Reply) bool {
 	case r.Event == rawsock.Echo && r.Proto == rawsock.UDP:
 		for _, tr := range e.tracks {
 			if tr != nil && tr.lane == l && tr.begun && !tr.over && engine.SameHost(tr.addr(), r.From) && r.Port == e.cfg.Port {
-				if tr.held >= tr.waiting() {
+				if tr.held >= maxHeld || tr.held >= tr.waiting() {
 					return false // nobody asked that often
 				}
 				h := held{track: tr, reply: *r, until: e.now() + max(tr.look.trip, restWait)}

@@ -3,6 +3,7 @@ package trace
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,11 +50,11 @@ func wantRow(t *testing.T, p *probe.Path, ttl int, addr string) {
 		t.Errorf("no hop %d among %d", ttl, len(p.Hops))
 		return
 	}
-	got := ""
+	var list []string
 	for _, a := range p.Hops[i].Addrs() {
-		got += a.String()
+		list = append(list, a.String())
 	}
-	if got != addr {
+	if got := strings.Join(list, " "); got != addr {
 		t.Errorf("hop %d is %q, want %q", ttl, got, addr)
 	}
 }

@@ -135,7 +135,19 @@ func (e *Engine) conclude(tr *track, stop probe.Stop) {
 	tr.over = true
 	e.sched.Set(tr.t.ID, probe.Never)
 	e.emit(e.conclusion(tr, stop, now))
-	tr.flights = nil
+	tr.forget()
+}
+
+// forget lets go of all that a concluded trace has gathered.
+func (tr *track) forget() {
+	if tr.lane != nil {
+		for n, f := range tr.lane.flights {
+			if f != nil && f.track == tr {
+				tr.lane.flights[n] = nil
+			}
+		}
+	}
+	tr.flights, tr.phase, tr.look, tr.loss, tr.mda, tr.mtu = nil, nil, nil, nil, nil, nil
 }
 
 // settleAll decides the probes that are still open. Nobody knows about those
