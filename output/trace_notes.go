@@ -114,7 +114,7 @@ func (n *noter) changes(h *hopRow) []string {
 	notes = append(notes, n.translation(h)...)
 	if q := o.hop.Quote; q != nil {
 		notes = append(notes, n.service(q.TOS)...)
-		if q.TTL != n.quoted && !h.target {
+		if q.TTL != n.quoted && o.latest.Status == probe.Expired {
 			notes = append(notes, fmt.Sprintf("quotes ttl %d", q.TTL))
 			n.quoted = q.TTL
 		}
