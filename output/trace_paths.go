@@ -109,7 +109,7 @@ func (g *pathGraph) diamond(ttl, end int, p *probe.Path) []string {
 	if !all {
 		return append([]string{heading}, g.listing(ttl, end)...)
 	}
-	return append([]string{heading}, g.picture(ways, len(g.hops[end]) > 0)...)
+	return append([]string{heading}, g.picture(ways)...)
 }
 
 // end names the hop where ways part or meet, "" if there is none.
@@ -173,7 +173,44 @@ func (g *pathGraph) ways(starts []node, end int) (ways [][]node, ok bool) {
 //	┌─ 198.51.100.1 ── 198.51.100.11 ─┐
 //	├─ 198.51.100.2 ── * ─────────────┤
 //	└─ 198.51.100.3 ── 198.51.100.13 ─┘
-func (g *pathGraph) picture(ways [][]node, join bool) []string {
+//
+// A way that leads no further, as to a target that is nearer by it, stays open.
+func (g *pathGraph) picture(ways [][]node) []string {
+	widths := g.widths(ways)
+	var meet []int // the lines of ways that go on
+	for i, way := range ways {
+		if len(g.next[way[len(way)-1]]) > 0 {
+			meet = append(meet, i)
+		}
+	}
+	var lines []string
+	for i, way := range ways {
+		var b strings.Builder
+		b.WriteString("  " + corner(i, len(ways), "┌", "├", "└") + "─")
+		for j, n := range way {
+			if j > 0 {
+				b.WriteString("──")
+			}
+			label := g.label(n)
+			b.WriteString(" " + label)
+			if k, on := slices.BinarySearch(meet, i); on || j < len(way)-1 {
+				b.WriteString(" " + strings.Repeat("─", widths[j]-runewidth.StringWidth(label)))
+				switch {
+				case j < len(way)-1:
+				case len(meet) == 1: // nobody to meet
+					b.WriteString("── " + strings.Join(g.labels(g.next[n]), ", "))
+				default:
+					b.WriteString("─" + corner(k, len(meet), "┐", "┤", "┘"))
+				}
+			}
+		}
+		lines = append(lines, b.String())
+	}
+	return passBy(lines, meet)
+}
+
+// widths returns how wide the labels at each place of ways are.
+func (g *pathGraph) widths(ways [][]node) []int {
 	var widths []int
 	for _, way := range ways {
 		for i, n := range way {
@@ -183,22 +220,22 @@ func (g *pathGraph) picture(ways [][]node, join bool) []string {
 			widths[i] = max(widths[i], runewidth.StringWidth(g.label(n)))
 		}
 	}
-	var lines []string
-	for i, way := range ways {
-		var b strings.Builder
-		b.WriteString("  " + corner(i, len(ways), "┌", "├", "└") + "─ ")
-		for j, n := range way {
-			label := g.label(n)
-			b.WriteString(label)
-			fill := strings.Repeat("─", widths[j]-runewidth.StringWidth(label))
-			switch {
-			case j < len(way)-1:
-				b.WriteString(" " + fill + "── ")
-			case join && len(way) == len(widths):
-				b.WriteString(" " + fill + "─" + corner(i, len(ways), "┐", "┤", "┘"))
-			}
+	return widths
+}
+
+// passBy leads the line on which the ways at meet come together past the ends
+// of those between them.
+func passBy(lines []string, meet []int) []string {
+	if len(meet) < 2 {
+		return lines
+	}
+	first, last := meet[0], meet[len(meet)-1]
+	column := runewidth.StringWidth(lines[first]) - 1
+	for i := first + 1; i < last; i++ {
+		gap := column - runewidth.StringWidth(lines[i])
+		if _, on := slices.BinarySearch(meet, i); !on && gap >= 0 {
+			lines[i] += strings.Repeat(" ", gap) + "│"
 		}
-		lines = append(lines, b.String())
 	}
 	return lines
 }
