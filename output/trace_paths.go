@@ -26,17 +26,21 @@ type node struct {
 type pathGraph struct {
 	next  map[node][]node
 	hops  map[int][]node // by distance
+	loose map[int]bool   // behind that distance nobody could follow a flow
 	low   int
 	high  int
 	names *names
 }
 
 func newGraph(p *probe.Path, n *names) *pathGraph {
-	g := &pathGraph{next: map[node][]node{}, hops: map[int][]node{}, low: 255, names: n}
+	g := &pathGraph{next: map[node][]node{}, hops: map[int][]node{}, loose: map[int]bool{}, low: 255, names: n}
 	for _, l := range p.Links {
 		from, to := node{int(l.TTL), l.From}, node{int(l.TTL) + 1, l.To}
 		if l.TTL == 0 {
 			from.addr = netip.Addr{} // whatever it was called: this host
+		}
+		if l.Flows == 0 {
+			g.loose[from.ttl] = true
 		}
 		g.next[from] = insert(g.next[from], to)
 		g.hops[from.ttl] = insert(g.hops[from.ttl], from)
@@ -100,6 +104,11 @@ func drawing(p *probe.Path, n *names) []string {
 
 // diamond draws the hops from ttl up to, not including, end.
 func (g *pathGraph) diamond(ttl, end int, p *probe.Path) []string {
+	for t := ttl; t < end-1; t++ {
+		if g.loose[t] {
+			return g.crowd(ttl, end, p)
+		}
+	}
 	ways, all := g.ways(g.hops[ttl], end)
 	count := fmt.Sprintf("more than %d ways", maxWays)
 	if all {
@@ -110,6 +119,23 @@ func (g *pathGraph) diamond(ttl, end int, p *probe.Path) []string {
 		return append([]string{heading}, g.listing(ttl, end)...)
 	}
 	return append([]string{heading}, g.picture(ways)...)
+}
+
+// crowd lists the hops from ttl up to, not including, end: packets pass them one
+// by one, and no flow tells which leads to which.
+func (g *pathGraph) crowd(ttl, end int, p *probe.Path) []string {
+	lines := []string{"paths" + g.end(" from", ttl-1) + g.end(" to", end) + ": which router leads to which cannot be told" + balanceOf(p, ttl, end)}
+	for t := ttl; t < end; t++ {
+		var labels []string
+		for _, n := range g.hops[t][:min(len(g.hops[t]), maxWays)] {
+			labels = append(labels, g.label(n))
+		}
+		if more := len(g.hops[t]) - len(labels); more > 0 {
+			labels = append(labels, fmt.Sprintf("and %d more", more))
+		}
+		lines = append(lines, fmt.Sprintf("  hop %d: %s", t, strings.Join(labels, ", ")))
+	}
+	return lines
 }
 
 // end names the hop where ways part or meet, "" if there is none.

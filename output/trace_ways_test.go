@@ -52,3 +52,23 @@ func TestWaysOfUnequalLength(t *testing.T) {
 		})
 	}
 }
+
+// TestWaysThatCannotBeFollowed lists routers that packets pass one by one: which
+// leads to which nobody knows.
+func TestWaysThatCannotBeFollowed(t *testing.T) {
+	p := linked("abdz", "acez", "abez", "acdz")
+	for i := range p.Links {
+		if p.Links[i].TTL == 2 {
+			p.Links[i].Flows = 0
+		}
+	}
+	want := []string{
+		"",
+		"paths from hop 1 (192.0.2.1) to hop 4 (192.0.2.26): which router leads to which cannot be told",
+		"  hop 2: 192.0.2.2, 192.0.2.3",
+		"  hop 3: 192.0.2.4, 192.0.2.5",
+	}
+	if got := drawing(p, &names{}); !slices.Equal(got, want) {
+		t.Errorf("drawn\n%q\nwant\n%q", got, want)
+	}
+}
