@@ -94,8 +94,7 @@ func (o *outlets) close(stderr io.Writer) error {
 	if o.file != nil {
 		if err := o.file.Close(); err != nil {
 			fmt.Fprintf(stderr, "netprobe: records are missing in %q: %v\n", o.path, err)
-		}
-		if n := o.file.Dropped(); n > 0 {
+		} else if n := o.file.Dropped(); n > 0 {
 			fmt.Fprintf(stderr, "netprobe: %d records not written to %q: nobody read them, or not fast enough\n", n, o.path)
 		}
 	}
