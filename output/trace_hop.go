@@ -25,6 +25,7 @@ type hopRow struct {
 	last   time.Duration
 	hosts  []hopHost // in the order of their first answers
 	more   bool      // there were more than maxHosts
+	unsent string    // why a probe could not be sent, the last of several
 
 	balance probe.Balance
 	verdict *probe.HopLoss
@@ -63,6 +64,9 @@ func (h *hopRow) add(r *probe.Result, hop *probe.Hop) {
 		if r.Status != probe.Late {
 			counted.Status = probe.Reply
 		}
+	}
+	if r.Status == probe.Failed && r.Err != nil {
+		h.unsent = r.Err.Error()
 	}
 	h.set.Record(&counted)
 }

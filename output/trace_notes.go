@@ -294,6 +294,23 @@ func openProbes(p *probe.Path) int {
 	return open
 }
 
+// unsentText says how many probes this host could not send, "" if none.
+func unsentText(rows []*hopRow) string {
+	n, why := uint64(0), ""
+	for _, h := range rows {
+		if h.unsent != "" {
+			n, why = n+h.summary().Failed, h.unsent
+		}
+	}
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return "1 probe could not be sent: " + clip(why)
+	}
+	return fmt.Sprintf("%d probes could not be sent: %s", n, clip(why))
+}
+
 // remarks are the lines below a trace: how it ended, the path MTU, what could
 // not be seen. inMS allows a time in milliseconds.
 func remarks(p *probe.Path, rows []*hopRow, res *probe.Result, h *TraceHeader, inMS bool) []string {
@@ -312,6 +329,9 @@ func remarks(p *probe.Path, rows []*hopRow, res *probe.Result, h *TraceHeader, i
 	}
 	if p.Incomplete {
 		lines = append(lines, "there may be more paths: the search for them came to its bounds")
+	}
+	if text := unsentText(rows); text != "" && p.Stop != probe.StopFailed {
+		lines = append(lines, text)
 	}
 	if open := openProbes(p); open > 0 && (p.Stop == probe.StopCanceled || p.Stop == probe.StopDeadline) {
 		lines = append(lines, fmt.Sprintf("probes still under way: %d", open))

@@ -132,6 +132,10 @@ type TracerConfig struct {
 	NoStamps         bool       // no transmit timestamps
 }
 
+// MaxDatagramFlows is how many different flows a Datagram Tracer can have, the
+// reserved one among them: each takes a socket.
+const MaxDatagramFlows = 64
+
 // MaxFlows is how many flows, from the reserved one on, a Tracer can use.
 const MaxFlows = 1024
 

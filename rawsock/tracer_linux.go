@@ -49,8 +49,6 @@ type inlet struct {
 }
 
 const (
-	maxOutlets = 64
-
 	// The range flows are picked from begins where that of the system ends
 	// (net.ipv4.ip_local_port_range), and leaves room for MaxFlows.
 	firstFlow, lastFlow = 61000, 65535 - MaxFlows

@@ -119,7 +119,7 @@ func (t *Tracer) addInlet(proto uint8) error {
 
 // addOutlet opens the datagram socket of a flow.
 func (t *Tracer) addOutlet(flow uint16) (*flowOutlet, error) {
-	if len(*t.outlets.Load()) >= maxOutlets {
+	if len(*t.outlets.Load()) >= MaxDatagramFlows {
 		return nil, ErrFlows
 	}
 	proto := (&Config{Family: t.family}).proto()

@@ -52,7 +52,9 @@ func (e *Engine) run(ctx context.Context) error {
 		e.release()
 		e.admit()
 		wake := min(e.collect(), e.timers.next(), e.heldUntil())
-		e.flush(ctx)
+		if e.flush(ctx) {
+			wake = 0 // those that were told may want to send more
+		}
 		if len(e.ready) == 0 && e.active == 0 && !e.awaiting() {
 			return nil
 		}
@@ -122,6 +124,7 @@ func (e *Engine) begin(tr *track) {
 	case tr.lane.conn == nil:
 		err = tr.lane.err
 	default:
+		tr.look.flows = tr.lane.flowLimit()
 		tr.src, err = e.route(tr.addr())
 	}
 	if err != nil {
@@ -286,9 +289,11 @@ const (
 	fullLimit = 200 * time.Millisecond
 )
 
-// flush hands what collect made to the kernel.
-func (e *Engine) flush(ctx context.Context) {
+// flush hands what collect made to the kernel, and reports whether that was
+// anything: then phases have been told what became of it.
+func (e *Engine) flush(ctx context.Context) (told bool) {
 	for _, l := range e.lanes {
+		told = told || len(l.batch) > 0
 		wait := fullWait
 		for i := 0; i < len(l.batch); {
 			n, err := l.conn.Send(l.batch[i:])
@@ -308,6 +313,7 @@ func (e *Engine) flush(ctx context.Context) {
 		}
 		l.batch, l.leaving = l.batch[:0], l.leaving[:0]
 	}
+	return told
 }
 
 // left tells phases what has left.

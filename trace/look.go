@@ -54,6 +54,7 @@ type look struct {
 	timeout    time.Duration // 0 decides by what the path is like
 	once       bool          // silent hops are not asked again
 	wait       time.Duration // after which a probe is overdue; 0 for never
+	flows      int           // how many the sockets can have
 
 	begun   bool
 	begin   time.Duration // when the first probe was asked for
@@ -175,7 +176,7 @@ func (l *look) due(ttl int) (at time.Duration, want bool) {
 // duePrivate returns when a hop is asked by a flow of its own: somebody answers
 // without saying to which probe, and that flow says it.
 func (l *look) duePrivate(h *lookHop, ttl int) (at time.Duration, want bool) {
-	if l.mute == 0 || h.waits && h.private >= privateTries || h.private >= l.count || h.answers > h.private || ttl+(privateTries-1)*int(l.max) > maxPrivate {
+	if l.mute == 0 || h.waits && h.private >= privateTries || h.private >= l.count || h.answers > h.private || ttl+(privateTries-1)*int(l.max) >= l.flows {
 		return 0, false
 	}
 	if h.waits || h.private == 0 {
@@ -184,12 +185,9 @@ func (l *look) duePrivate(h *lookHop, ttl int) (at time.Duration, want bool) {
 	return h.last, true
 }
 
-// A hop is asked by privateTries flows of its own before it counts as silent.
-// maxPrivate is how many flows sockets without privileges may have.
-const (
-	privateTries = 2
-	maxPrivate   = 62
-)
+// privateTries is by how many flows of its own a hop is asked before it counts
+// as silent.
+const privateTries = 2
 
 // dueAgain returns when a hop that did not answer is asked once more: twice
 // where a later hop has answered, and before the target until it is clear

@@ -23,6 +23,15 @@ type lane struct {
 	leaving []*flight // those of batch
 }
 
+// flowLimit is how many flows there are from that of the run on.
+func (l *lane) flowLimit() int {
+	limit := rawsock.MaxFlows
+	if l.conn.Kind() == rawsock.Datagram {
+		limit = rawsock.MaxDatagramFlows
+	}
+	return min(limit, 1<<16-int(l.flow))
+}
+
 // flight is one attempt on its way.
 type flight struct {
 	*attempt

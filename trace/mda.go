@@ -302,6 +302,9 @@ func (p *mdaPhase) next(now time.Duration) (o order, wake time.Duration, ok bool
 	for i := range p.later {
 		wake = min(wake, p.later[i].due)
 	}
+	if p.open > 0 {
+		wake = min(wake, p.begin+p.longest())
+	}
 	return o, wake, false
 }
 
@@ -337,8 +340,11 @@ func (p *mdaPhase) push(q mdaOrder) {
 	p.open++
 }
 
+// longest is how long the phase may take in all.
+func (p *mdaPhase) longest() time.Duration { return mdaTime + p.wait + time.Second }
+
 func (p *mdaPhase) done(now time.Duration) bool {
 	p.advance(now)
-	late := p.begun && now-p.begin > mdaTime+p.wait+time.Second
+	late := p.begun && now-p.begin >= p.longest()
 	return len(p.queue) == 0 && len(p.later) == 0 && !p.dirty && (p.open <= 0 || late)
 }

@@ -86,6 +86,7 @@ func (e *Engine) after(tr *track, k known) phase {
 		return tr.loss
 	case tr.mda == nil && e.cfg.Paths:
 		tr.mda = newMDA(k, e.cfg.Confidence)
+		tr.mda.flows = min(tr.mda.flows, tr.lane.flowLimit())
 		return tr.mda
 	case tr.mtu == nil && e.cfg.MTU:
 		tr.mtu = newMTU(k, e.link(tr))
