@@ -19,6 +19,7 @@ type noter struct {
 	first   uint8 // TTL tried
 	offset  int   // hops by which the way back is longer than the way there
 	mtu     int
+	lossy   bool // packets are lost from an earlier hop on
 }
 
 func newNoter(t *TraceHeader) *noter {
@@ -49,19 +50,32 @@ func (n *noter) hop(h *hopRow, loss float64) (all []string, hosts [][]string) {
 		}
 		n.mtu = h.mtu
 	}
-	if text := lossText(h.verdict); text != "" {
-		all = append(all, text)
-	} else if own, _ := h.lossFraction(); loss >= 0 && own > loss {
-		all = append(all, percentText(own)+" unanswered here, "+lostBeyond(loss))
+	return append(all, n.losses(h, loss)...), hosts
+}
+
+// losses says why probes to h went unanswered, as far as that is known. Behind
+// a hop from which on packets are lost there is nothing to add.
+func (n *noter) losses(h *hopRow, loss float64) []string {
+	v := h.verdict
+	behind := n.lossy
+	n.lossy = n.lossy || v != nil && v.Kind == probe.PathLoss
+	if behind && (v == nil || v.Kind == probe.HopLossOnly) {
+		return nil
 	}
-	return all, hosts
+	if text := lossText(v); text != "" {
+		return []string{text}
+	}
+	if own, _ := h.lossFraction(); loss >= 0 && own > loss {
+		return []string{spaced(percentText(own)) + " unanswered here, " + lostBeyond(loss)}
+	}
+	return nil
 }
 
 func lostBeyond(share float64) string {
 	if share == 0 {
 		return "none lost beyond"
 	}
-	return percentText(share) + " beyond"
+	return spaced(percentText(share)) + " beyond"
 }
 
 // host returns what one address told of itself and of our packet.
