@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"math"
 	"time"
 
 	"netprobe/probe"
@@ -16,14 +17,14 @@ const (
 	mediumProbes, mediumGap = 60, 25 * time.Millisecond
 	fastProbes, fastGap     = 60, 5 * time.Millisecond
 	calmProbes, calmGap     = 20, 125 * time.Millisecond
-	slowProbes, slowGap     = 4, 600 * time.Millisecond // for hops that never answered
+	slowProbes, slowGap     = 3, 600 * time.Millisecond // for hops that never answered
 
 	laneShift = time.Millisecond // between hops
 	lossTime  = 9 * time.Second  // nothing is asked after that
 
 	backToBack = 10 * time.Millisecond  // within that of the first probe
-	checkEvery = 100 * time.Millisecond // at most: whether it is clear by now
-	checkNews  = 8                      // outcomes, of which there are so many new ones
+	checkEvery = 200 * time.Millisecond // at most: whether it is clear by now
+	checkNews  = 16                     // outcomes, of which there are so many new ones
 )
 
 // lossPhase finds out why hops did not answer every probe: it asks those that
@@ -34,7 +35,8 @@ type lossPhase struct {
 	hops  []*lossHop // by TTL from k.first
 	own   []*attempt
 	gone  map[*attempt]bool // overdue once
-	wait  time.Duration
+	wait  time.Duration     // for answers
+	late  bool              // some took longer
 	begun bool
 	begin time.Duration
 	now   time.Duration // latest that we were told
@@ -57,7 +59,9 @@ type lossHop struct {
 	lost    int           // overdue ones
 	got     int           // answered ones
 	flights int           // how many left at all
-	round   int           // how often it has been through the medium pace
+	sent    int           // of them those of this phase
+	pressed int           // of those the ones before it came to the calm pace the last time
+	round   int           // how often it came there
 }
 
 // pace is how fast a hop is asked.
@@ -145,16 +149,21 @@ func (h *lossHop) set(to pace, now time.Duration) {
 	}
 }
 
-func (h *lossHop) gap() time.Duration {
-	switch h.pace {
+// gap returns how long after a probe the next one is due, if so many are left at
+// this pace. It differs from probe to probe: what comes at even times hides from
+// us by how much a bucket has filled.
+func (p pace) gap(left int) time.Duration {
+	_, part := math.Modf(float64(left) * math.Phi)
+	uneven := func(d time.Duration) time.Duration { return d/2 + time.Duration(part*float64(d)) }
+	switch p {
 	case slow:
 		return slowGap
-	case fast:
-		return fastGap
 	case calm:
 		return calmGap
+	case fast:
+		return uneven(fastGap)
 	}
-	return mediumGap
+	return uneven(mediumGap)
 }
 
 // asked reports whether the hop is being asked, not counting hops that never
@@ -185,6 +194,9 @@ func (p *lossPhase) next(now time.Duration) (o order, wake time.Duration, ok boo
 		}
 	}
 	if first == nil {
+		if rest := p.rest(); now < rest {
+			return o, rest, false
+		}
 		return o, probe.Never, false
 	}
 	if first.due > now {
@@ -192,7 +204,8 @@ func (p *lossPhase) next(now time.Duration) (o order, wake time.Duration, ok boo
 	}
 	first.left--
 	first.open++
-	first.due = max(first.due+first.gap(), now+first.gap()/2)
+	gap := first.pace.gap(first.left)
+	first.due = max(first.due+gap, now+gap/2)
 	return order{ttl: first.ttl, size: p.k.size, wait: p.wait, tag: int(first.pace)}, 0, true
 }
 
@@ -222,18 +235,21 @@ func (p *lossPhase) advance(now time.Duration) {
 func (h *lossHop) advance(now time.Duration) {
 	switch h.pace {
 	case medium:
-		h.round++
 		if h.hasty && h.got >= h.lost {
 			h.set(fast, now)
-		} else {
-			h.set(calm, now)
+			return
 		}
+		fallthrough
 	case fast:
+		h.round++
+		h.pressed = h.sent
 		h.set(calm, now)
 	case calm:
 		h.set(medium, now)
 	case slow:
-		h.pace = over
+		if h.open == 0 {
+			h.pace = over
+		}
 	}
 }
 
@@ -243,19 +259,34 @@ func (p *lossPhase) settle(now time.Duration) {
 	if now < p.check || p.news < checkNews {
 		return
 	}
-	p.check, p.news = now+checkEvery, 0
-	rows := judgeRows(&p.k, p.attempts(), now)
+	p.check, p.news = now+max(checkEvery, (now-p.begin)/8), 0
+	rows := judgeRows(&p.k, p.own, now, p.wait)
 	target := p.target()
 	for i, r := range rows {
 		h := p.hops[i]
-		known := r.verdict.Kind == probe.RateLimited || h.round > 0 && (!h.hasty || h.pace != fast)
-		if h != target && h.asked() && r.clear && known {
+		if h != target && h.asked() && r.clear && p.explored(h, r.verdict.Kind) {
 			h.left, h.pace = 0, over
 		}
 	}
 	if target != nil && target.asked() && !p.asking() && rows[len(rows)-1].clear {
 		target.left, target.pace = 0, over
 	}
+}
+
+// explored reports whether the hop was asked enough for such a verdict: a limit
+// is clear when it is seen, a loss of the hop's own when it was asked at another
+// pace as well, and not while the path loses too, which hides a limit.
+func (p *lossPhase) explored(h *lossHop, kind probe.LossKind) bool {
+	switch {
+	case kind == probe.RateLimited:
+		return true
+	case h.round == 0 || h.got+h.lost < h.pressed:
+		return false
+	case kind == probe.HopLossOnly && h.lost > 0:
+		t := p.target()
+		return h.round > 1 && !t.suspect && t.lost == 0
+	}
+	return true
 }
 
 // end stops asking.
@@ -278,6 +309,7 @@ func (p *lossPhase) tell(now time.Duration, a *attempt) {
 	case inFlight:
 		p.own = append(p.own, a)
 		h.flights++
+		h.sent++
 	case failed:
 		h.open--
 	case overdue:
@@ -291,10 +323,17 @@ func (p *lossPhase) tell(now time.Duration, a *attempt) {
 		p.news++
 		if p.gone[a] {
 			h.lost--
+			p.beLate(a)
 		} else {
 			h.open--
 		}
 	}
+}
+
+// beLate takes in that we did not wait long enough for a: others as late as that
+// are not lost either.
+func (p *lossPhase) beLate(a *attempt) {
+	p.late, p.wait = true, min(max(p.wait, 2*a.rtt()), mostPatience)
 }
 
 func (p *lossPhase) done(now time.Duration) bool {
@@ -307,6 +346,9 @@ func (p *lossPhase) done(now time.Duration) bool {
 		return true
 	}
 	p.advance(now)
+	if now < p.rest() {
+		return false
+	}
 	for _, h := range p.hops {
 		if h.left > 0 || h.open > 0 && now-p.begin < lossTime+p.wait+time.Second {
 			return false
@@ -315,16 +357,20 @@ func (p *lossPhase) done(now time.Duration) bool {
 	return true
 }
 
-// attempts returns all so far.
-func (p *lossPhase) attempts() []*attempt {
-	return append(p.k.attempts[:len(p.k.attempts):len(p.k.attempts)], p.own...)
+// rest is until when answers may come to what was sent: later than usual, if
+// some already did.
+func (p *lossPhase) rest() time.Duration {
+	if !p.late || len(p.own) == 0 {
+		return 0
+	}
+	return p.own[len(p.own)-1].sent + p.wait
 }
 
 // verdicts returns what is the matter with each hop, by TTL. A hop behind the
 // start of a loss that loses no more than its start explains has none.
 func (p *lossPhase) verdicts() map[uint8]probe.HopLoss {
 	if p.found == nil {
-		p.found = verdictsOf(judgeRows(&p.k, p.attempts(), p.now))
+		p.found = verdictsOf(judgeRows(&p.k, p.own, p.now, p.wait))
 	}
 	return p.found
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"os"
 	"testing"
 	"time"
 
@@ -17,6 +18,15 @@ func judged(t *testing.T, c *chain, count int) (*lossPhase, map[uint8]probe.HopL
 	p := newLoss(k)
 	list, end := playPhase(t, p, c, begin)
 	return p, p.verdicts(), len(list), end - begin
+}
+
+// seeds returns how many made-up networks a test goes through: a few, or with the
+// environment variable TRACE_TEST_LONG set to anything, many.
+func seeds(few, many int) int {
+	if os.Getenv("TRACE_TEST_LONG") != "" {
+		return many
+	}
+	return few
 }
 
 // hops returns n ordinary hops.
@@ -39,13 +49,14 @@ func TestLossNothing(t *testing.T) {
 }
 
 // Hops that limit what they say are told from the path, whatever else is lost.
+// Where nothing is, that does not take long.
 func TestLossLimits(t *testing.T) {
 	limits := []struct {
 		rate  float64
 		burst int
 		count int // probes of the first look
 	}{{1, 6, 10}, {1, 1, 3}, {2, 1, 3}, {10, 1, 3}, {100, 1, 3}, {1, 6, 20}, {5, 2, 3}}
-	runs := 1000/len(limits)/2 + 1 // with and without loss: 1,000 in all
+	runs := seeds(8, 1000/len(limits)/2+1) // of each, with and without loss
 	for _, l := range limits {
 		for _, loss := range []float64{0, 0.1} {
 			t.Run(fmt.Sprintf("%v per s burst %d loss %v", l.rate, l.burst, loss), func(t *testing.T) {
@@ -80,10 +91,10 @@ func TestLossLimits(t *testing.T) {
 					}
 				}
 				t.Logf("of %d: not told or rate wrong %d, burst other %d, path blamed %d; at most %v, %d probes", 3*runs, wrong, burst, blamed, longest, most)
-				if blamed > 0 || wrong > runs*3/50 {
+				if blamed > 0 || wrong > runs*3/50+1 {
 					t.Errorf("path blamed %d, wrong %d", blamed, wrong)
 				}
-				if longest > 10*time.Second {
+				if longest > 10*time.Second || loss == 0 && l.rate <= 10 && longest > 3*time.Second {
 					t.Errorf("took %v", longest)
 				}
 			})
@@ -98,7 +109,7 @@ func TestLossOfPath(t *testing.T) {
 			t.Run(fmt.Sprintf("%v from hop %d on", loss, at+1), func(t *testing.T) {
 				t.Parallel()
 				right, elsewhere, asked, off := 0, 0, 0, 0.0
-				const runs = 40
+				runs := seeds(8, 40)
 				for seed := range uint64(runs) {
 					c := newChain(seed, hops(8)...)
 					c.jitter = 2 * time.Millisecond
@@ -123,7 +134,7 @@ func TestLossOfPath(t *testing.T) {
 					}
 				}
 				t.Logf("right %d, elsewhere %d of %d asked, off by at most %.1f %%", right, elsewhere, asked, off)
-				if elsewhere > 0 && loss >= 0.1 || elsewhere > runs/4 || loss >= 0.1 && right < asked*95/100 {
+				if elsewhere > 0 && loss >= 0.1 || elsewhere > 1+runs/8 || loss >= 0.1 && right < asked*95/100 {
 					t.Errorf("right %d, elsewhere %d of %d", right, elsewhere, asked)
 				}
 			})
@@ -153,7 +164,7 @@ func TestLossNotOfPath(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			const runs = 50
+			runs := seeds(8, 50)
 			bad := 0
 			for seed := range uint64(runs) {
 				c := newChain(seed, hops(8)...)
@@ -172,7 +183,7 @@ func TestLossNotOfPath(t *testing.T) {
 					t.Logf("seed %d: %+v", seed, v)
 				}
 			}
-			if bad > 3 {
+			if bad > runs/25 {
 				t.Errorf("wrong %d of %d", bad, runs)
 			}
 		})

@@ -11,6 +11,7 @@ type asked struct {
 	sent     time.Duration
 	answered bool
 	rtt      time.Duration // if answered
+	second   bool          // it is of the second look
 	hurried  bool          // it came soon after the one before: a bucket hardly refills in between
 }
 
@@ -29,6 +30,11 @@ const odd = 0.005
 // blur is by how much of a token a bucket may differ from what we think, however
 // slowly it fills.
 const blur = 0.08
+
+// rare is how much rarer large buckets are than small ones: a bucket of n tokens
+// by n to the power of that. With a large one, any run of losses looks like its
+// end.
+const rare = 1.5
 
 // belief is one guess at how many tokens are left, and how likely that is. It
 // takes several as nobody sees whether an unanswered probe got lost on its way
@@ -49,17 +55,17 @@ type history struct {
 // below floor is not worked out to the end: it is minus infinity.
 func (h *history) likelihood(b bucket, kept, floor float64) float64 {
 	var room [2 * beliefs]belief
-	now := append(room[:0], belief{float64(b.burst), 1})
 	full, width := float64(b.burst), min(0.5, blur+b.rate*h.slack)
+	now := append(room[:0], belief{full + width, 1})
 	sum, total := 0.0, 1.0
 	for i := range h.list {
 		if i > 0 {
 			refill := b.rate * (h.list[i].sent - h.list[i-1].sent).Seconds()
 			for j := range now {
-				now[j].tokens = min(now[j].tokens+refill, full)
+				now[j].tokens = min(now[j].tokens+refill, full+width)
 			}
 		}
-		now, total = step(now, h.list[i].answered, kept, width)
+		now, total = step(now, h.list[i].answered, kept, full, width)
 		if total < 1e-40 || i%16 == 15 {
 			sum += math.Log(total)
 			if sum < floor {
@@ -75,12 +81,12 @@ func (h *history) likelihood(b bucket, kept, floor float64) float64 {
 }
 
 // step takes in one outcome, and returns the weight of all beliefs.
-func step(now []belief, answered bool, kept, width float64) ([]belief, float64) {
+func step(now []belief, answered bool, kept, full, width float64) ([]belief, float64) {
 	total := 0.0
 	for j, n := 0, len(now); j < n; j++ {
 		g := &now[j]
 		token := hasToken(g.tokens, width)
-		spent := belief{max(0, g.tokens-1), g.weight}
+		spent := belief{max(0, min(g.tokens, full)-1), g.weight}
 		if answered {
 			spent.weight *= token * kept
 			*g = spent
@@ -160,9 +166,10 @@ func one(b bool) int {
 // fit is a bucket that explains the fate of probes.
 type fit struct {
 	bucket
-	kept float64 // share of what it lets pass that arrives
-	top  float64 // logarithm of the likelihood
-	gain float64 // by how much (in nats) it explains better than loss that does not care for the pace
+	kept    float64 // share of what it lets pass that arrives
+	top     float64 // logarithm of the likelihood
+	gain    float64 // by how much (in nats) it is likelier than loss that does not care for the pace
+	refills int     // how many tokens are seen to have come back
 }
 
 // fitBucket returns the bucket that explains the fate of the probes best.
@@ -170,19 +177,20 @@ func fitBucket(list []asked) fit {
 	h := history{list, slackOf(list)}
 	alone := chance(list)
 	best := fit{top: alone} // what explains less is not of interest
-	for _, rate := range rates(list) {
-		for _, f := range []float64{0.92, 1, 1.09} {
-			h.try(&best, rate*f, 0.98)
-			h.try(&best, rate*f, 0.8)
+	low, high := rates(list)
+	for _, kept := range []float64{0.98, 0.8} {
+		for rate := low; rate < high; rate *= 1.07 {
+			h.try(&best, rate, kept)
 		}
 	}
 	if best.rate == 0 {
 		return best
 	}
-	for _, width := range []float64{0.06, 0.03, 0.015} {
+	for _, width := range []float64{0.04, 0.02, 0.01} {
 		h.refine(&best, width)
 	}
-	best.gain = best.top - alone
+	best.gain = best.top - alone - rare*math.Log(float64(best.burst))
+	best.refills = refills(list)
 	return best
 }
 
@@ -226,12 +234,14 @@ func (h *history) refine(best *fit, width float64) {
 // tight reports whether the rate is known: a bucket that fills faster or slower
 // by a share of far explains much less.
 func (f *fit) tight(list []asked) bool {
-	const far, less = 0.12, 3
+	const far, less = 0.15, 3
 	h := history{list, slackOf(list)}
 	for _, rate := range []float64{f.rate * (1 + far), f.rate / (1 + far)} {
-		for burst := max(1, f.burst-1); burst <= f.burst+1; burst++ {
-			if !math.IsInf(h.likelihood(bucket{rate, burst}, f.kept, f.top-less), -1) {
-				return false
+		for burst := max(1, f.burst-2); burst <= f.burst+2; burst++ {
+			for _, more := range []float64{0.7, 1, 1.4} {
+				if !math.IsInf(h.likelihood(bucket{rate, burst}, 1-more*(1-f.kept), f.top-less), -1) {
+					return false
+				}
 			}
 		}
 	}
@@ -255,10 +265,10 @@ func slackOf(list []asked) float64 {
 	return ((trips[n*9/10] - trips[n/10]) / 2).Seconds()
 }
 
-// rates returns rates worth trying: what was answered in parts of the time, down
-// to an eighth of the probes, and what answers between losses tell by their
-// distances.
-func rates(list []asked) (found []float64) {
+// rates returns the range of rates worth trying: around what was answered in
+// parts of the time, down to an eighth of the probes.
+func rates(list []asked) (low, high float64) {
+	low = math.Inf(1)
 	for parts := 1; parts <= 8; parts *= 2 {
 		for i := range parts {
 			part := list[i*len(list)/parts : (i+1)*len(list)/parts]
@@ -269,46 +279,19 @@ func rates(list []asked) (found []float64) {
 			if span <= 0 || got == len(part)-1 {
 				continue
 			}
-			found = append(found, max(float64(got), 0.5)/span.Seconds())
+			rate := max(float64(got), 0.5) / span.Seconds()
+			low, high = min(low, rate), max(high, rate)
 		}
 	}
-	if rate := lonelyRate(list); rate > 0 {
-		found = append(found, rate)
-	}
-	slices.Sort(found)
-	return thinned(found)
+	return low / 1.5, high * 1.5
 }
 
-// thinned leaves out what is hardly more than the one before.
-func thinned(rates []float64) []float64 {
-	kept := rates[:0]
-	for _, r := range rates {
-		if len(kept) == 0 || r >= 1.05*kept[len(kept)-1] {
-			kept = append(kept, r)
-		}
+// refills counts answers that follow on a loss.
+func refills(list []asked) (n int) {
+	for i := 1; i < len(list); i++ {
+		n += one(list[i].answered && !list[i-1].answered)
 	}
-	return kept
-}
-
-// lonelyRate returns the rate at which answers come that have losses between
-// them, by the middle one of their distances; 0 if there are none.
-func lonelyRate(list []asked) float64 {
-	var gaps []time.Duration
-	last := -1
-	for i, a := range list {
-		if !a.answered {
-			continue
-		}
-		if last >= 0 && i > last+1 && a.sent > list[last].sent {
-			gaps = append(gaps, a.sent-list[last].sent)
-		}
-		last = i
-	}
-	if len(gaps) == 0 {
-		return 0
-	}
-	slices.Sort(gaps)
-	return 1 / gaps[len(gaps)/2].Seconds()
+	return n
 }
 
 // burstFor returns the least burst that, with the rate, allows every answer seen:

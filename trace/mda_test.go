@@ -254,7 +254,7 @@ func TestMDARandom(t *testing.T) {
 				t.Parallel()
 				failed, hops, most, wrongs, lacking := 0, 0, 0, 0, 0
 				var longest time.Duration
-				for seed := range uint64(150) {
+				for seed := range uint64(seeds(40, 150)) {
 					w := newWeb(seed).random(16)
 					w.loss = loss
 					found := w.trace(t, confidence)
@@ -291,7 +291,7 @@ func TestMDADiamond(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(fmt.Sprint(tt.ways), func(t *testing.T) {
 			full, lacking := 0, 0
-			const runs = 20
+			runs := seeds(max(3, 60/tt.ways), 20)
 			for seed := range uint64(runs) {
 				w := newWeb(seed)
 				w.delay = 4 * time.Millisecond
@@ -327,7 +327,7 @@ func TestMDADiamond(t *testing.T) {
 // Packets balanced one by one are told from flows.
 func TestMDAPerPacket(t *testing.T) {
 	failed := 0
-	const runs = 200
+	runs := seeds(60, 200)
 	for seed := range uint64(runs) {
 		w := newWeb(seed)
 		ends := w.chain(w.diamond(w.chain(nil, 2)[0], 3, 1), 1) // per flow
@@ -357,7 +357,7 @@ func TestMDAPerPacket(t *testing.T) {
 func TestMDASilent(t *testing.T) {
 	for _, loss := range []float64{0, 0.05, 0.2} {
 		failed, wrongs := 0, 0
-		const runs = 100
+		runs := seeds(20, 100)
 		for seed := range uint64(runs) {
 			w := newWeb(seed)
 			ways := w.diamond(w.chain(nil, 2)[0], 4, 1)
@@ -373,7 +373,7 @@ func TestMDASilent(t *testing.T) {
 			}
 		}
 		t.Logf("loss %v: missed in %d, wrong in %d of %d runs", loss, failed, wrongs, runs)
-		if failed > 10 || wrongs > 5 {
+		if failed > runs/10 || wrongs > runs/20 {
 			t.Errorf("loss %v: missed in %d, wrong in %d of %d runs", loss, failed, wrongs, runs)
 		}
 	}
@@ -383,7 +383,7 @@ func TestMDASilent(t *testing.T) {
 func TestMDALimited(t *testing.T) {
 	var longest time.Duration
 	failed, wrongs, lacking := 0, 0, 0
-	const runs = 50
+	runs := seeds(10, 50)
 	for seed := range uint64(runs) {
 		w := newWeb(seed)
 		w.chain(w.diamond(w.chain(nil, 2)[0], 4, 1), 2)
@@ -402,7 +402,7 @@ func TestMDALimited(t *testing.T) {
 		longest = max(longest, found.took)
 	}
 	t.Logf("missed in %d, wrong in %d, incomplete %d of %d runs; at most %v", failed, wrongs, lacking, runs, longest)
-	if failed > 10 || wrongs > 5 || longest > mdaTime+5*time.Second {
+	if failed > runs/5 || wrongs > runs/10 || longest > mdaTime+5*time.Second {
 		t.Errorf("missed in %d, wrong in %d of %d runs; at most %v", failed, wrongs, runs, longest)
 	}
 }

@@ -114,7 +114,7 @@ func TestMTULoss(t *testing.T) {
 		for _, hole := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%v hole %v", loss, hole), func(t *testing.T) {
 				bad, partial := 0, 0
-				const runs = 300
+				runs := seeds(100, 300)
 				for seed := range uint64(runs) {
 					c := newChain(seed, hops(8)...)
 					c.hops[2].loss = loss
