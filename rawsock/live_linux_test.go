@@ -40,8 +40,7 @@ func openIn(t testing.TB, l *lab.Lab, cfg Config) *Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	// The kernel takes a moment to switch arrival timestamps on.
-	time.Sleep(5 * time.Millisecond)
+	stampsOn()
 	return c
 }
 

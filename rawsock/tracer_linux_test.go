@@ -85,8 +85,7 @@ func traceIn(t testing.TB, l *lab.Lab, cfg TracerConfig) *Tracer {
 			t.Error(err)
 		}
 	})
-	// The kernel takes a moment to switch arrival timestamps on.
-	time.Sleep(5 * time.Millisecond)
+	stampsOn()
 	return tr
 }
 
@@ -775,7 +774,7 @@ func TestHelperTrace(t *testing.T) {
 func traceAsUser(t *testing.T, tr *Tracer, to netip.Addr) {
 	t.Helper()
 	p := tr.probe(to, 1, 77)
-	time.Sleep(5 * time.Millisecond)
+	stampsOn()
 	if n, err := tr.Send([]Probe{p}); n != 1 || err != nil {
 		t.Errorf("sent %d, %v", n, err)
 	}
