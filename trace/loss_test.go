@@ -56,7 +56,7 @@ func TestLossLimits(t *testing.T) {
 		burst int
 		count int // probes of the first look
 	}{{1, 6, 10}, {1, 1, 3}, {2, 1, 3}, {10, 1, 3}, {100, 1, 3}, {1, 6, 20}, {5, 2, 3}}
-	runs := seeds(8, 1000/len(limits)/2+1) // of each, with and without loss
+	runs := seeds(5, 1000/len(limits)/2+1) // of each, with and without loss
 	for _, l := range limits {
 		for _, loss := range []float64{0, 0.1} {
 			t.Run(fmt.Sprintf("%v per s burst %d loss %v", l.rate, l.burst, loss), func(t *testing.T) {
@@ -109,7 +109,7 @@ func TestLossOfPath(t *testing.T) {
 			t.Run(fmt.Sprintf("%v from hop %d on", loss, at+1), func(t *testing.T) {
 				t.Parallel()
 				right, elsewhere, asked, off := 0, 0, 0, 0.0
-				runs := seeds(8, 40)
+				runs := seeds(6, 40)
 				for seed := range uint64(runs) {
 					c := newChain(seed, hops(8)...)
 					c.jitter = 2 * time.Millisecond

@@ -12,7 +12,6 @@ type asked struct {
 	answered bool
 	rtt      time.Duration // if answered
 	second   bool          // it is of the second look
-	hurried  bool          // it came soon after the one before: a bucket hardly refills in between
 }
 
 // bucket is the usual way of routers to limit what they say: every answer takes
@@ -66,7 +65,7 @@ func (h *history) likelihood(b bucket, kept, floor float64) float64 {
 			}
 		}
 		now, total = step(now, h.list[i].answered, kept, full, width)
-		if total < 1e-40 || i%16 == 15 {
+		if total < 1e-40 || i%8 == 7 {
 			sum += math.Log(total)
 			if sum < floor {
 				return math.Inf(-1)
@@ -176,9 +175,12 @@ type fit struct {
 func fitBucket(list []asked) fit {
 	h := history{list, slackOf(list)}
 	alone := chance(list)
-	best := fit{top: alone} // what explains less is not of interest
+	best := fit{top: alone + limitDoubt} // what explains less is not of interest
 	low, high := rates(list)
-	for _, kept := range []float64{0.98, 0.8} {
+	for _, kept := range []float64{0.98, 0.8, 0.63} {
+		if kept < float64(answers(list))/float64(len(list))-0.1 {
+			continue // more was answered
+		}
 		for rate := low; rate < high; rate *= 1.07 {
 			h.try(&best, rate, kept)
 		}

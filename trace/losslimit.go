@@ -15,6 +15,7 @@ const (
 	limitWorse  = 5.0  // far more
 	limitHidden = 14.0 // no more
 	limitUnseen = 4.0  // on top of that, if no token was seen to come back
+	rushedMost  = 1e-4 // chance, at least, for what is only lost of the fastest probes: others were not sent then
 	limitDoubt  = 3.0  // below this it is not worth while to ask more
 	limitClear  = 6.0  // above what is needed, no more has to be asked
 )
@@ -55,7 +56,7 @@ func (r *lossRow) excess(behind []*lossRow) float64 {
 	least := math.Inf(1)
 	for _, b := range behind {
 		if b.all.n >= enough && (b.open || b.verdict.Kind == probe.NoLoss) {
-			least = min(least, lossier(r.all, b.all), lossier(r.hurried, b.hurried))
+			least = min(least, lossier(r.all, b.all), lossier(r.hurried, b.hurried), max(lossier(r.rushed, b.all), rushedMost))
 		}
 	}
 	if math.IsInf(least, 1) {

@@ -2,6 +2,7 @@ package trace
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -14,6 +15,7 @@ const (
 	plenty = 50 // probes of a second look that can make it clear
 
 	hurry          = 60 * time.Millisecond // after the one before it, a probe is hurried
+	rush           = 10 * time.Millisecond // after that, it is rushed
 	longestHistory = 300                   // probes of a hop that are looked at, the latest ones
 )
 
@@ -29,6 +31,7 @@ type lossRow struct {
 	all      tally
 	again    tally // of them those of the second look
 	hurried  tally // of the probes that came soon after one before
+	rushed   tally // of the probes that came right after one before
 	verdict  probe.HopLoss
 	open     bool // loses, and it is not clear why
 	doubtful bool // whether it limits may look different after more probes
@@ -99,10 +102,14 @@ func (r *lossRow) count() {
 	r.list = r.list[max(0, len(r.list)-longestHistory):]
 	for i := range r.list {
 		a := &r.list[i]
-		a.hurried = i > 0 && a.sent-r.list[i-1].sent < hurry
 		r.all.count(a, true)
 		r.again.count(a, a.second)
-		r.hurried.count(a, a.hurried)
+		gap := time.Duration(math.MaxInt64)
+		if i > 0 {
+			gap = a.sent - r.list[i-1].sent
+		}
+		r.hurried.count(a, gap < hurry)
+		r.rushed.count(a, gap < rush)
 	}
 }
 

@@ -101,7 +101,8 @@ func (w *wild) judged(t *testing.T, count int) (v map[uint8]probe.HopLoss, sent 
 var counts = []int{3, 10, 20}
 
 // A first link that loses, sways and reorders is where the loss begins, and no hop
-// behind it is said to limit: in not one of a thousand networks.
+// behind it is said to limit: in not one of a thousand networks of each kind, if
+// so many are asked for.
 func TestWildNoLimit(t *testing.T) {
 	tests := []struct {
 		name     string
@@ -114,7 +115,7 @@ func TestWildNoLimit(t *testing.T) {
 				t.Parallel()
 				var asked, first, elsewhere, own int
 				var sum, longest time.Duration
-				for seed := range uint64(seeds(100, 1000)) {
+				for seed := range uint64(seeds(40, 1000)) {
 					w, r := newWild(seed, n)
 					w.out, w.back = tt.from+(tt.to-tt.from)*r.Float64(), tt.from+(tt.to-tt.from)*r.Float64()
 					w.bursts = tt.bursts
@@ -138,7 +139,7 @@ func TestWildNoLimit(t *testing.T) {
 					}
 				}
 				t.Logf("of %d: from the first hop on %d, elsewhere %d, hops alone %d; mean %v, longest %v", asked, first, elsewhere, own, sum/time.Duration(asked), longest)
-				if elsewhere > asked/20 || own > asked/50 || tt.bursts == 0 && first < asked*9/10 {
+				if elsewhere > 1+asked/50 || own > 1+asked/100 || tt.bursts == 0 && first < asked*9/10 {
 					t.Errorf("of %d: from the first hop on %d, elsewhere %d, hops alone %d", asked, first, elsewhere, own)
 				}
 			})
@@ -153,7 +154,7 @@ func TestWildLimits(t *testing.T) {
 			t.Run(fmt.Sprintf("%v per s burst %d loss %v", b.rate, b.burst, share), func(t *testing.T) {
 				t.Parallel()
 				var asked, missed, off, path int
-				for seed := range uint64(seeds(10, 100)) {
+				for seed := range uint64(seeds(5, 100)) {
 					w, r := newWild(seed, 8)
 					w.sway /= 4
 					w.out, w.back = share, share
@@ -182,11 +183,11 @@ func TestWildLimits(t *testing.T) {
 					}
 				}
 				t.Logf("of %d: missed %d, rate off %d, other hops blamed %d", asked, missed, off, path)
-				most := asked / 50 // as much is lost, fast buckets do not matter any more
-				if share > 0.1 {
-					most = asked / 3
+				most := asked / 50
+				if share > 0.1 { // where so much is lost, a fast bucket hardly differs
+					most = 1 + asked/10
 				}
-				if missed > most || path > 0 || b.rate <= 10 && off > asked/5 {
+				if missed > most || path > 0 || b.rate <= 10 && off > asked/4 {
 					t.Errorf("of %d: missed %d, rate off %d, other hops blamed %d", asked, missed, off, path)
 				}
 			})
