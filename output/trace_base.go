@@ -3,6 +3,7 @@ package output
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"netprobe/probe"
@@ -66,7 +67,8 @@ func (v *traceBase) unended() []stats.Summary {
 	return out
 }
 
-// appendTitle appends "name (addr), 30 hops max, 60 byte packets, icmp flow 61234".
+// appendTitle appends "name (addr), 30 hops max, 60 byte packets, icmp flow 61234"
+// and what this mode cannot see.
 func (v *traceBase) appendTitle(b []byte, t *probe.Target, p *probe.Path) []byte {
 	b = append(b, v.nameOf(t)...)
 	addr := t.Addr.Addr()
@@ -81,7 +83,11 @@ func (v *traceBase) appendTitle(b []byte, t *probe.Target, p *probe.Path) []byte
 	if port > 0 {
 		b = fmt.Appendf(b, " port %d", port)
 	}
-	return fmt.Appendf(b, " flow %d", flow)
+	b = fmt.Appendf(b, " flow %d", flow)
+	if len(v.t.Blind) > 0 {
+		b = append(b, ", this socket does not show "+clip(strings.Join(v.t.Blind, ", "))...)
+	}
+	return b
 }
 
 // nameOf returns "name (addr)" of a target.

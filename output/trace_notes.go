@@ -350,7 +350,7 @@ func remarks(p *probe.Path, rows []*hopRow, res *probe.Result, h *TraceHeader, i
 	if open := openProbes(p); open > 0 && (p.Stop == probe.StopCanceled || p.Stop == probe.StopDeadline) {
 		lines = append(lines, fmt.Sprintf("probes still under way: %d", open))
 	}
-	if len(h.Blind) > 0 {
+	if len(h.Blind) > 0 && inMS { // a narrow terminal cuts the title
 		lines = append(lines, "this socket does not show: "+clip(strings.Join(h.Blind, ", ")))
 	}
 	return lines
