@@ -109,7 +109,7 @@ func TestLossOfPath(t *testing.T) {
 			t.Run(fmt.Sprintf("%v from hop %d on", loss, at+1), func(t *testing.T) {
 				t.Parallel()
 				right, elsewhere, asked, off := 0, 0, 0, 0.0
-				runs := seeds(6, 40)
+				runs := seeds(5, 40)
 				for seed := range uint64(runs) {
 					c := newChain(seed, hops(8)...)
 					c.jitter = 2 * time.Millisecond

@@ -46,8 +46,11 @@ const beliefs = 4
 // history is what a bucket is to explain.
 type history struct {
 	list  []asked
+	got   int     // how many were answered
 	slack float64 // by how much the times of probes may be shifted on their way, seconds
 }
+
+func newHistory(list []asked) *history { return &history{list, answers(list), slackOf(list)} }
 
 // likelihood returns the logarithm of how likely the fate of the probes is if b
 // limits answers and the share kept of what it lets pass arrives. What will be
@@ -57,7 +60,9 @@ func (h *history) likelihood(b bucket, kept, floor float64) float64 {
 	full, width := float64(b.burst), min(0.5, blur+b.rate*h.slack)
 	now := append(room[:0], belief{full + width, 1})
 	sum, total := 0.0, 1.0
+	left, most := h.got, math.Log(kept) // what comes yet is no likelier than that
 	for i := range h.list {
+		left -= one(h.list[i].answered)
 		if i > 0 {
 			refill := b.rate * (h.list[i].sent - h.list[i-1].sent).Seconds()
 			for j := range now {
@@ -67,7 +72,7 @@ func (h *history) likelihood(b bucket, kept, floor float64) float64 {
 		now, total = step(now, h.list[i].answered, kept, full, width)
 		if total < 1e-40 || i%8 == 7 {
 			sum += math.Log(total)
-			if sum < floor {
+			if sum+float64(left)*most < floor {
 				return math.Inf(-1)
 			}
 			for j := range now {
@@ -166,19 +171,19 @@ func one(b bool) int {
 type fit struct {
 	bucket
 	kept    float64 // share of what it lets pass that arrives
-	top     float64 // logarithm of the likelihood
+	top     float64 // logarithm of the likelihood, with that of such a burst
 	gain    float64 // by how much (in nats) it is likelier than loss that does not care for the pace
 	refills int     // how many tokens are seen to have come back
 }
 
 // fitBucket returns the bucket that explains the fate of the probes best.
 func fitBucket(list []asked) fit {
-	h := history{list, slackOf(list)}
+	h := newHistory(list)
 	alone := chance(list)
-	best := fit{top: alone + limitDoubt} // what explains less is not of interest
+	best := fit{top: alone} // what explains less is not of interest
 	low, high := rates(list)
 	for _, kept := range []float64{0.98, 0.8, 0.63} {
-		if kept < float64(answers(list))/float64(len(list))-0.1 {
+		if kept < float64(h.got)/float64(len(list))-0.1 {
 			continue // more was answered
 		}
 		for rate := low; rate < high; rate *= 1.07 {
@@ -191,7 +196,7 @@ func fitBucket(list []asked) fit {
 	for _, width := range []float64{0.04, 0.02, 0.01} {
 		h.refine(&best, width)
 	}
-	best.gain = best.top - alone - rare*math.Log(float64(best.burst))
+	best.gain = best.top - alone
 	best.refills = refills(list)
 	return best
 }
@@ -208,7 +213,8 @@ func (h *history) try(best *fit, rate, kept float64) {
 
 // weigh takes b for the best if it is better.
 func (h *history) weigh(best *fit, b bucket, kept float64) {
-	if l := h.likelihood(b, kept, best.top); l > best.top {
+	surprise := rare * math.Log(float64(b.burst))
+	if l := h.likelihood(b, kept, best.top+surprise) - surprise; l > best.top {
 		best.bucket, best.kept, best.top = b, kept, l
 	}
 }
@@ -237,11 +243,12 @@ func (h *history) refine(best *fit, width float64) {
 // by a share of far explains much less.
 func (f *fit) tight(list []asked) bool {
 	const far, less = 0.15, 3
-	h := history{list, slackOf(list)}
+	h := newHistory(list)
 	for _, rate := range []float64{f.rate * (1 + far), f.rate / (1 + far)} {
 		for burst := max(1, f.burst-2); burst <= f.burst+2; burst++ {
 			for _, more := range []float64{0.7, 1, 1.4} {
-				if !math.IsInf(h.likelihood(bucket{rate, burst}, 1-more*(1-f.kept), f.top-less), -1) {
+				near := fit{top: f.top - less}
+				if h.weigh(&near, bucket{rate, burst}, 1-more*(1-f.kept)); near.burst > 0 {
 					return false
 				}
 			}

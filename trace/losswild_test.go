@@ -115,7 +115,7 @@ func TestWildNoLimit(t *testing.T) {
 				t.Parallel()
 				var asked, first, elsewhere, own int
 				var sum, longest time.Duration
-				for seed := range uint64(seeds(40, 1000)) {
+				for seed := range uint64(seeds(30, 1000)) {
 					w, r := newWild(seed, n)
 					w.out, w.back = tt.from+(tt.to-tt.from)*r.Float64(), tt.from+(tt.to-tt.from)*r.Float64()
 					w.bursts = tt.bursts
