@@ -219,7 +219,7 @@ func TestSweep(t *testing.T) {
 		{100, 50, 1, []int{100, 100}},
 	}
 	for _, tc := range cases {
-		s := NewSweep(tc.first, tc.last, tc.step)
+		s := NewSizes(tc.first, tc.last, tc.step)
 		for i, want := range tc.want {
 			if got, ok := s.Size(nil, uint64(i+1)); got != want || !ok {
 				t.Errorf("sweep %d to %d by %d, probe %d: %d, %v; want %d", tc.first, tc.last, tc.step, i+1, got, ok, want)
@@ -230,7 +230,7 @@ func TestSweep(t *testing.T) {
 
 func TestSweepOverTheLab(t *testing.T) {
 	families(t, func(t *testing.T, addr string) {
-		cfg := Config{Targets: targets(addr), Count: 130, Interval: ms, Timeout: time.Second, Sizer: NewSweep(0, 1280, 10)}
+		cfg := Config{Targets: targets(addr), Count: 130, Interval: ms, Timeout: time.Second, Sizer: NewSizes(0, 1280, 10)}
 		rehearse(t, rtt20, cfg, func(t *testing.T, p *play) {
 			for _, r := range p.results {
 				if want := int(r.Seq-1) % 129 * 10; r.Status != probe.Reply || r.Size != 8+want || r.Flags != 0 {

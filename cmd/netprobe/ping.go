@@ -114,7 +114,7 @@ func (f *pingFlags) config(hosts []probe.Host) icmp.Config {
 		c.Pace, c.Sizer, c.Socket.PMTU = icmp.Lockstep, icmp.NewMTUSearch(f.link), rawsock.PMTUProbe
 	}
 	if f.sweep != (sweepRange{}) {
-		c.Sizer = icmp.NewSweep(f.sweep.first, f.sweep.last, f.sweep.step)
+		c.Sizer = icmp.NewSizes(f.sweep.first, f.sweep.last, f.sweep.step)
 	}
 	return c
 }

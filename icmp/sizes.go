@@ -5,9 +5,9 @@ import "netprobe/probe"
 // sizeSweep walks payload sizes, the same for every target.
 type sizeSweep struct{ first, last, step int }
 
-// NewSweep returns a Sizer that walks payload sizes from first to last bytes by
+// NewSizes returns a Sizer that walks payload sizes from first to last bytes by
 // step (1 if that is not positive), then starts again.
-func NewSweep(first, last, step int) Sizer { return sizeSweep{first, max(first, last), max(step, 1)} }
+func NewSizes(first, last, step int) Sizer { return sizeSweep{first, max(first, last), max(step, 1)} }
 
 func (s sizeSweep) Size(_ *probe.Target, seq uint64) (int, bool) {
 	n := uint64((s.last-s.first)/s.step) + 1
