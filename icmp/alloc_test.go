@@ -54,7 +54,7 @@ func newLoop(t testing.TB, cfg Config, emit func(probe.Result)) *Engine {
 		t.Fatal(err)
 	}
 	for _, f := range familiesOf(cfg.Targets) {
-		e.addPort(&lane{family: f, homeUntil: probe.Never}, &loopConn{family: f, id: 0x4000})
+		e.addPort(&lane{family: f, home: home{until: probe.Never}}, &loopConn{family: f, id: 0x4000})
 	}
 	e.begin(emit)
 	return e

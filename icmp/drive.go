@@ -307,7 +307,7 @@ func (l *lane) enqueue(e *Engine, f *flight) {
 	}
 	msg := b.bufs[k][:size]
 	payload := msg[rawsock.EchoHeaderLen:]
-	copy(payload, e.template(int(f.size)))
+	copy(payload, e.payload.template(int(f.size)))
 	copy(payload, e.cookies.of(f.n, f.t))
 	rawsock.PutEcho(l.family, msg, l.ids[index], seq)
 	b.pkts = append(b.pkts, rawsock.Packet{To: f.t.Addr.Addr(), Msg: msg, Key: key})
@@ -320,16 +320,4 @@ func (l *lane) portOf(index int) *port {
 		return l.ports[0]
 	}
 	return l.ports[index]
-}
-
-// template returns size octets of the payload pattern.
-func (e *Engine) template(size int) []byte {
-	for i := len(e.pattern); i < size; i++ {
-		b := byte(i)
-		if len(e.cfg.Pattern) > 0 {
-			b = e.cfg.Pattern[i%len(e.cfg.Pattern)]
-		}
-		e.pattern = append(e.pattern, b)
-	}
-	return e.pattern[:size]
 }

@@ -50,7 +50,7 @@ type Engine struct {
 	full     bool        // the sender waits for room in a table
 	wall     engine.Wall
 	cookies  cookies
-	pattern  []byte // payload of the largest probe so far
+	payload  payload
 	counters Counters
 	lesson   probe.Result // what the Sizer is being told
 	emit     func(probe.Result)
@@ -78,9 +78,7 @@ type lane struct {
 	ports  []*port
 	err    error // why the family cannot be used; ports is empty then
 
-	homeless  bool          // this host has no source address for
-	homeFor   netip.Addr    // this destination, until
-	homeUntil time.Duration // when that wants asking again
+	home home
 	flights
 }
 
@@ -140,7 +138,7 @@ func Open(cfg Config, families ...rawsock.Family) (*Engine, error) {
 	var firstErr error
 	usable := len(families) == 0
 	for _, f := range families {
-		l := &lane{family: f}
+		l := &lane{family: f, home: home{socket: e.cfg.Socket}}
 		e.lanes[f] = l
 		if l.err = e.openLane(l); l.err != nil {
 			firstErr = cmp.Or(firstErr, l.err)
@@ -169,6 +167,7 @@ func newEngine(cfg Config, a alarm) (*Engine, error) {
 		opened:  time.Now(),
 		lanes:   map[rawsock.Family]*lane{},
 		cookies: cookies,
+		payload: payload{pattern: cfg.Pattern},
 		alarm:   a,
 	}, err
 }
@@ -193,32 +192,42 @@ func familiesOf(targets []*probe.Target) []rawsock.Family {
 	return fs
 }
 
-// openLane opens the sockets of one family: one raw socket with all
-// identifiers, or one datagram socket for each.
+// openLane opens the sockets of one family.
 func (e *Engine) openLane(l *lane) error {
-	src := e.cfg.Socket.Source
-	if src.IsValid() && rawsock.FamilyOf(src) != l.family {
-		return fmt.Errorf("icmp: source address %v is not IPv%d", src, l.family)
-	}
-	ids := e.idsNeeded()
-	for len(l.flights.ids) < int(ids) {
-		cfg := e.cfg.Socket
-		cfg.Family, cfg.IDs, cfg.ID = l.family, ids, randomID(ids)
-		cfg.MaxSize = rawsock.EchoHeaderLen + e.maxSize()
-		cfg.RecvBuf = cmp.Or(cfg.RecvBuf, recvBuf)
-		cfg.SendBuf = cmp.Or(cfg.SendBuf, sendBuf)
-		c, err := openConn(cfg)
-		if err != nil {
-			for _, p := range l.ports {
-				p.Close()
-			}
-			l.ports = nil
-			return err
-		}
+	cfg := e.cfg.Socket
+	cfg.Family, cfg.IDs = l.family, e.idsNeeded()
+	cfg.MaxSize = rawsock.EchoHeaderLen + e.maxSize()
+	conns, err := openConns(cfg)
+	for _, c := range conns {
 		e.kind = c.Kind()
 		e.addPort(l, c)
 	}
-	return nil
+	return err
+}
+
+// openConns opens the sockets for the cfg.IDs identifiers of one family: one raw
+// socket with all of them, or one datagram socket for each.
+func openConns(cfg rawsock.Config) ([]*rawsock.Conn, error) {
+	if src := cfg.Source; src.IsValid() && rawsock.FamilyOf(src) != cfg.Family {
+		return nil, fmt.Errorf("icmp: source address %v is not IPv%d", src, cfg.Family)
+	}
+	cfg.RecvBuf = cmp.Or(cfg.RecvBuf, recvBuf)
+	cfg.SendBuf = cmp.Or(cfg.SendBuf, sendBuf)
+	var conns []*rawsock.Conn
+	for n := uint16(0); n < cfg.IDs; {
+		cfg.ID = randomID(cfg.IDs)
+		c, err := openConn(cfg)
+		if err != nil {
+			for _, c := range conns {
+				c.Close()
+			}
+			return nil, err
+		}
+		_, ids := c.IDs()
+		n += ids
+		conns = append(conns, c)
+	}
+	return conns, nil
 }
 
 // openConn opens a raw socket for cfg.IDs identifiers if it may, else a

@@ -1,12 +1,8 @@
 package icmp
 
 import (
-	"fmt"
-	"net/netip"
-	"syscall"
 	"time"
 
-	"netprobe/internal/engine"
 	"netprobe/probe"
 	"netprobe/rawsock"
 )
@@ -67,8 +63,8 @@ func (e *Engine) overdue(l *lane, f *flight) {
 		e.settle(l, f, h.Result)
 		return
 	}
-	if e.homeless(l, f.t) {
-		e.settle(l, f, probe.Result{Status: probe.Failed, Reason: probe.NoRoute, Err: e.errHomeless()})
+	if l.home.lost(f.t.Addr.Addr(), e.now()) {
+		e.settle(l, f, l.home.failure())
 		return
 	}
 	f.state = overdue
@@ -78,39 +74,6 @@ func (e *Engine) overdue(l *lane, f *flight) {
 		at := max(e.now(), row.last+e.cfg.MinGap)
 		e.sched.Set(f.t.ID, min(e.sched.Due(f.t.ID), at))
 	}
-}
-
-// homelessCheck is how long an answer of homeless holds.
-const homelessCheck = 100 * time.Millisecond
-
-func (e *Engine) errHomeless() error {
-	why := "no IPv6 source address on this host"
-	if src := e.cfg.Socket.Source; src.IsValid() {
-		why = fmt.Sprintf("source address %v is not on this host", src)
-	}
-	return &engine.SendError{Why: why, Err: syscall.EADDRNOTAVAIL}
-}
-
-// homeless reports whether this host has no address to send to t from. Linux
-// then sends IPv6 packets all the same, from ::1 or from the address it no
-// longer has, and nobody can answer them: that is our failure, not the target's
-// silence. What is true for one destination beyond the link holds for all.
-func (e *Engine) homeless(l *lane, t *probe.Target) bool {
-	dst := t.Addr.Addr()
-	if l.family != rawsock.IPv6 || dst.IsLoopback() {
-		return false
-	}
-	key := netip.IPv6Unspecified()
-	if dst.IsLinkLocalUnicast() {
-		key = dst
-	}
-	if now := e.now(); now >= l.homeUntil || l.homeFor.IsValid() && key != l.homeFor {
-		l.homeFor = key
-		route, err := rawsock.RouteTo(dst, e.cfg.Socket)
-		l.homeless = rawsock.CauseOf(err) == rawsock.NoSource || !e.cfg.Socket.Source.IsValid() && route.Source.IsLoopback()
-		l.homeUntil = now + homelessCheck
-	}
-	return l.homeless
 }
 
 // lose decides that nobody answered f, or not in a way that counts.

@@ -105,8 +105,8 @@ func (e *Engine) unable(l *lane, t *probe.Target) error {
 		return errNoSocket
 	case len(l.ports) == 0:
 		return l.err
-	case e.homeless(l, t):
-		return e.errHomeless()
+	case l.home.lost(t.Addr.Addr(), e.now()):
+		return l.home.failure().Err
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ func (p *port) flightOf(m *rawsock.Message) *flight {
 // takeEcho judges an echo reply to f. The cookie proves that whoever sent it
 // has seen the request.
 func (e *Engine) takeEcho(p *port, f *flight, m *rawsock.Message) {
-	flags, proven := e.verify(f, m)
+	flags, proven := e.payload.verify(m, int(f.size), e.cookies.of(f.n, f.t))
 	target := engine.SameHost(m.From, f.t.Addr.Addr())
 	if !target {
 		flags |= probe.WrongSource
@@ -100,32 +100,6 @@ func (e *Engine) answer(p *port, f *flight, r probe.Result, m *rawsock.Message) 
 		e.counters.UserClock++
 	}
 	e.settle(p.lane, f, r)
-}
-
-// verify compares the payload of an echo reply with what f carried. Proven
-// says that its cookie is there; a payload too short for one is compared whole.
-func (e *Engine) verify(f *flight, m *rawsock.Message) (flags probe.Flags, proven bool) {
-	size := int(f.size)
-	cookie := e.cookies.of(f.n, f.t)
-	cookie = cookie[:min(size, len(cookie))]
-	proven = bytes.HasPrefix(m.Payload, cookie)
-	if m.BadSum {
-		flags |= probe.Corrupt
-	}
-	if len(m.Payload) < size {
-		flags |= probe.Truncated
-	}
-	if !proven {
-		if len(m.Payload) >= len(cookie) {
-			flags |= probe.Corrupt
-		}
-		return flags, false
-	}
-	rest := m.Payload[len(cookie):]
-	if len(m.Payload) > size || !bytes.HasPrefix(e.template(size)[len(cookie):], rest) {
-		flags |= probe.Corrupt
-	}
-	return flags, true
 }
 
 // takeError judges an ICMP error about f. Its quote must be of a packet to the

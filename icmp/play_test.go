@@ -73,7 +73,7 @@ func (p *play) addSockets(ids uint16) {
 }
 
 // lane makes the lane of a family. This host's own routes are not asked.
-func (p *play) lane(f rawsock.Family) *lane { return &lane{family: f, homeUntil: probe.Never} }
+func (p *play) lane(f rawsock.Family) *lane { return &lane{family: f, home: home{until: probe.Never}} }
 
 // run lets the engine probe until it ends or ctx does, then checks what holds
 // for every run.
