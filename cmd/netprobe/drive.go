@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"netprobe/probe"
 )
@@ -44,20 +43,6 @@ func (s *session) drive(ctx context.Context, c *course) error {
 		}
 	}
 	return err
-}
-
-// refresh redraws five times a second what is redrawn in place.
-func (s *session) refresh(ctx context.Context) {
-	ticker := time.NewTicker(200 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		select {
-		case now := <-ticker.C:
-			_ = s.report.Load().Refresh(now) // the next Record meets the same error
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 // sinkError returns why the output failed, if that ended the run.

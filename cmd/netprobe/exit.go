@@ -24,12 +24,10 @@ func (s *session) finish(ctx context.Context, c *course, runErr error) (*output.
 		fired = append(fired, s.compare.lines...)
 		e.fired, e.asBefore = e.fired || s.compare.changed, s.compare.same
 	}
-	sink, outputEnded := sinkError(ctx, runErr)
-	ended := context.Cause(ctx) != nil && errors.Is(runErr, context.Cause(ctx)) || errors.Is(runErr, context.Canceled)
-	failed := runErr != nil && !outputEnded && !ended
-	e.broken = failed || outputEnded && !isClosedPipe(sink)
+	how := judge(ctx, runErr)
+	e.broken = how.broken
 
-	end := &output.End{StoppedBy: stoppedBy(ctx, runErr), Exit: exitCode(summaries, e), Time: time.Now(), Notes: fired}
+	end := &output.End{StoppedBy: how.by, Exit: exitCode(summaries, e), Time: time.Now(), Notes: fired}
 	if e.met {
 		end.Notes = append(end.Notes, c.until.note)
 	}
@@ -37,7 +35,7 @@ func (s *session) finish(ctx context.Context, c *course, runErr error) (*output.
 	if c.out.tty == nil { // else they have just been shown there
 		s.sayFew(fired)
 	}
-	if failed {
+	if how.failed {
 		return end, untested(fmt.Errorf("the run stopped: %w", runErr))
 	}
 	return end, nil

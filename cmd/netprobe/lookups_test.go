@@ -154,8 +154,8 @@ func TestPlanned(t *testing.T) {
 		{Host: probe.Host{Name: "nosuch.example"}, Err: &net.DNSError{Err: "no such host"}},
 		{Host: probe.Host{Name: "192.0.2.1"}, Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}},
 	}
-	s := &session{flags: &runFlags{}, planned: 4}
-	if h := s.header(&fakeEngine{}, probe.Targets(answers, false)); h.Planned != 8 {
+	s := &session{common: common{flags: &runFlags{}}, planned: 4}
+	if h := s.describe(&fakeEngine{}, probe.Targets(answers, false)); h.Planned != 8 {
 		t.Errorf("%d probes planned, want 8", h.Planned)
 	}
 }

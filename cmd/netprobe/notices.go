@@ -10,6 +10,7 @@ import (
 type notices struct {
 	w    io.Writer
 	hold bool // keep lines until flush: they would land in a table being redrawn
+	few  int  // how many are printed; 0 means 10
 
 	held       []string
 	said, more int
@@ -17,7 +18,10 @@ type notices struct {
 
 // add prints line unless there were many.
 func (n *notices) add(line string) {
-	const few = 10
+	few := n.few
+	if few == 0 {
+		few = 10
+	}
 	switch {
 	case n.said+len(n.held) >= few:
 		n.more++
@@ -42,13 +46,4 @@ func (n *notices) flush() {
 func (n *notices) print(line string) {
 	fmt.Fprintf(n.w, "netprobe: %s\n", line)
 	n.said++
-}
-
-// sayFew prints the first lines on stderr, and how many more there were.
-func (s *session) sayFew(lines []string) {
-	n := notices{w: s.stderr}
-	for _, line := range lines {
-		n.add(line)
-	}
-	n.flush()
 }

@@ -2,16 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
-	"os"
 	"slices"
-	"sync/atomic"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -61,14 +55,11 @@ func droppedDoubt(n uint64) []string {
 // A session is one run of a verb that probes repeatedly: everything that verbs
 // have in common, from opening the sockets to the exit code.
 type session struct {
-	verb    string
-	args    []string // the command line after the program's name
-	flags   *runFlags
+	common
 	hosts   []probe.Host
 	size    int   // payload of each probe, bytes
 	planned int64 // probes per target, -1 if endless or unknown
 	brief   bool  // no line per probe unless an output was chosen
-	display display
 
 	// lookup is for tests; nil asks the system.
 	lookup func(ctx context.Context, network, name string) ([]netip.Addr, error)
@@ -82,38 +73,23 @@ type session struct {
 
 	// open makes the engine. It is the last thing that may need privileges.
 	open func() (engine, error)
-
-	stdout, stderr io.Writer
-	log            *slog.Logger
-
-	report  atomic.Pointer[output.Report] // nil until targets are known
-	telling atomic.Bool                   // a snapshot is being written
 }
 
 // newSession returns the session of cmd for hosts; the verb fills in the rest.
 func newSession(cmd *cobra.Command, f *runFlags, hosts []probe.Host) *session {
-	s := &session{
-		verb: cmd.Name(), flags: f, hosts: hosts, planned: -1,
-		stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr(), log: slog.New(slog.DiscardHandler),
-	}
+	s := &session{hosts: hosts, planned: -1}
+	s.setUp(cmd, f)
 	if f.count > 0 {
 		s.planned = int64(f.count)
-	}
-	if f.verbose {
-		s.log = slog.New(slog.NewTextHandler(s.stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	return s
 }
 
 // run is the whole life of a run. Its error is a *failure or a status.
 func (s *session) run(ctx context.Context) error {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	if d := s.flags.deadline; d > 0 {
-		timer := time.AfterFunc(d, func() { stop(errDeadline) })
-		defer timer.Stop()
-	}
-	defer s.watchSignals(stop)()
+	ctx, stop, end := s.limit(ctx)
+	defer end()
+	defer s.watchSignals(func() (last bool) { stop(errSignal); return true })()
 
 	eng, err := s.open()
 	if err != nil {
@@ -129,7 +105,7 @@ func (s *session) run(ctx context.Context) error {
 		return err
 	}
 	runErr := s.drive(ctx, c)
-	end, err := s.finish(ctx, c, runErr)
+	over, err := s.finish(ctx, c, runErr)
 	outErr := out.close(s.stderr)
 	c.unknown.flush() // not before: the last table is drawn by now
 	if outErr != nil {
@@ -140,22 +116,7 @@ func (s *session) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return status(end.Exit)
-}
-
-// settle opens files as the user who started us, then drops all privileges.
-func (s *session) settle(stop context.CancelCauseFunc) (*outlets, error) {
-	if err := leaveSetuid(); err != nil {
-		return nil, untested(err)
-	}
-	out, err := openOutlets(s.flags, s.stdout, stop)
-	if err != nil {
-		return nil, untested(err, "--out takes a file that can be created, or a FIFO")
-	}
-	if err := dropPrivileges(); err != nil {
-		return nil, untested(err)
-	}
-	return out, nil
+	return status(over.Exit)
 }
 
 // A course is a session under way: its rows are known.
@@ -194,7 +155,7 @@ func (s *session) prepare(ctx context.Context, stop context.CancelCauseFunc, eng
 	}
 	c.unknown.hold = out.live
 	c.set = stats.New(targets)
-	h := s.header(eng, targets)
+	h := s.describe(eng, targets)
 	c.report = output.NewReport(h, c.set, views...)
 	s.report.Store(c.report)
 	s.chain(ctx, stop, c, h)
@@ -225,16 +186,10 @@ func (s *session) chain(ctx context.Context, stop context.CancelCauseFunc, c *co
 	}
 }
 
-// header is the run record.
-func (s *session) header(eng engine, targets []*probe.Target) *output.Header {
-	id := make([]byte, 8)
-	_, _ = rand.Read(id)     // never fails
-	host, _ := os.Hostname() // unknown is empty
-	h := &output.Header{
-		ID: hex.EncodeToString(id), Verb: s.verb, Version: version(), Host: host, Args: s.args, Start: time.Now(),
-		Planned: -1, Targets: targets, Size: s.size, Interface: s.flags.iface, Numeric: s.flags.numeric,
-		Interval: s.flags.interval, Timeout: s.flags.timeout,
-	}
+// describe is the run record.
+func (s *session) describe(eng engine, targets []*probe.Target) *output.Header {
+	h := s.header()
+	h.Targets, h.Size, h.Interval = targets, s.size, s.flags.interval
 	if s.planned >= 0 {
 		h.Planned = s.planned * int64(len(targets)-unresolved(targets))
 	}

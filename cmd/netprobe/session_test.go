@@ -169,7 +169,7 @@ func rehearse(t *testing.T, ctx context.Context, s *session, eng engine, stdout 
 
 func newTestSession(t *testing.T, f *runFlags, names ...string) (*session, *bytes.Buffer) {
 	t.Helper()
-	s := &session{flags: f, display: display{usual: pingFormat, view: output.NewView}}
+	s := &session{common: common{flags: f, display: display{usual: pingFormat, view: output.NewView}}}
 	for _, n := range names {
 		h, err := parseHost(n)
 		if err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"os"
 	"os/signal"
@@ -17,8 +16,9 @@ var errSignal = errors.New("signal")
 // the statistics so far on stderr, a redraw. Before the report exists only the
 // end means anything. The function it returns ends the watch.
 //
-// After the first signal that ends the run, the next one ends the process.
-func (s *session) watchSignals(stop context.CancelCauseFunc) (end func()) {
+// end is called for each signal that ends the run until it says that it was the
+// last one: the next one then ends the process.
+func (c *common) watchSignals(end func() (last bool)) (unwatch func()) {
 	ignorePipe()
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, slices.Concat(stopSignals(), snapshotSignals, resizeSignals)...)
@@ -28,7 +28,7 @@ func (s *session) watchSignals(stop context.CancelCauseFunc) (end func()) {
 		for {
 			select {
 			case sig := <-signals:
-				s.onSignal(sig, stop)
+				c.onSignal(sig, end)
 			case <-done:
 				return
 			}
@@ -41,20 +41,21 @@ func (s *session) watchSignals(stop context.CancelCauseFunc) (end func()) {
 	}
 }
 
-func (s *session) onSignal(sig os.Signal, stop context.CancelCauseFunc) {
-	report := s.report.Load()
+func (c *common) onSignal(sig os.Signal, end func() (last bool)) {
+	report := c.report.Load()
 	switch {
 	case slices.Contains(stopSignals(), sig):
-		stop(errSignal)
-		signal.Reset(stopSignals()...)
+		if end() {
+			signal.Reset(stopSignals()...)
+		}
 	case report == nil:
 	case slices.Contains(snapshotSignals, sig):
 		// Whoever does not read stderr must not keep the next signal from being
 		// heard. One snapshot may be stuck there; more would say no more.
-		if s.telling.CompareAndSwap(false, true) {
+		if c.telling.CompareAndSwap(false, true) {
 			go func() {
-				_ = report.Snapshot(s.stderr) // a closed stderr is no reason to stop
-				s.telling.Store(false)
+				_ = report.Snapshot(c.stderr) // a closed stderr is no reason to stop
+				c.telling.Store(false)
 			}()
 		}
 	case slices.Contains(resizeSignals, sig):
