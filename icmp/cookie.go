@@ -5,6 +5,7 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"encoding/binary"
+	"net/netip"
 
 	"netprobe/probe"
 )
@@ -34,6 +35,31 @@ func (c *cookies) of(n uint64, t *probe.Target) []byte {
 	c.in[12] = 4
 	if !t.Addr.Addr().Is4() {
 		c.in[12] = 6
+	}
+	c.block.Encrypt(c.out[:], c.in[:])
+	return c.out[:cookieLen]
+}
+
+// sweepCookies are cookies that can be checked without knowing the probe: over
+// what its answer shows of it, the wire number and the address asked.
+type sweepCookies struct{ cookies }
+
+// of returns the cookie of the probe to addr with that wire number; valid until
+// the next call. An IPv6 address takes a block of its own, chained to the rest.
+func (c *sweepCookies) of(wire uint32, addr netip.Addr) []byte {
+	clear(c.in[:])
+	if addr.Is4() {
+		a := addr.As4()
+		copy(c.in[:], a[:])
+		c.in[12] = 4
+	} else {
+		c.in = addr.As16()
+		c.block.Encrypt(c.out[:], c.in[:])
+		c.in = c.out
+		c.in[12] ^= 6
+	}
+	for i := range 4 {
+		c.in[4+i] ^= byte(wire >> (8 * i))
 	}
 	c.block.Encrypt(c.out[:], c.in[:])
 	return c.out[:cookieLen]
