@@ -104,6 +104,25 @@ func readEcho(p gopacket.Packet) (e echo, reply, ok bool) {
 	return echo{}, false, false
 }
 
+// watch tells visit what passes an interface until stop is called, which returns
+// once visit is called no more, or until ctx ends.
+func watch(ctx context.Context, device string, visit func([]byte, gopacket.CaptureInfo) error) (stop func() error, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	ready, done := make(chan struct{}), make(chan error, 1)
+	go func() { done <- tap(ctx, device, func() { close(ready) }, visit) }()
+	stop = func() error {
+		cancel()
+		return <-done
+	}
+	select {
+	case <-ready:
+		return stop, nil
+	case err := <-done:
+		cancel()
+		return nil, err
+	}
+}
+
 // runCapture writes what passes an interface to a pcap file until it is told to
 // end by SIGTERM.
 func runCapture(args []string, stdout, stderr io.Writer) error {

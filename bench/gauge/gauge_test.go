@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"math"
 	"net/netip"
 	"os"
@@ -150,6 +151,26 @@ func (c *capture) put(us int, reply bool, id, seq uint16, v6 bool) {
 	}
 }
 
+// each tells visit every packet, as a capture that is running does.
+func (c *capture) each(visit func([]byte, gopacket.CaptureInfo) error) error {
+	packets, err := pcapgo.NewReader(&c.Buffer)
+	if err != nil {
+		return err
+	}
+	for {
+		data, info, err := packets.ReadPacketData()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := visit(data, info); err != nil {
+			return err
+		}
+	}
+}
+
 func TestParseCapture(t *testing.T) {
 	c := newCapture(t)
 	c.put(0, false, 7, 1, false)
@@ -263,16 +284,26 @@ func TestSamplesJoin(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	got := samplesOf(t, file)
+	want := []sample{{"cpu", "netprobe", []float64{1, 2}, []string{"x"}}, {"cpu", "fping", []float64{3}, nil}}
+	if !cmp.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// samplesOf reads a file of samples.
+func samplesOf(t *testing.T, file string) []sample {
+	t.Helper()
 	f, err := os.Open(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	got, err := readSamples(f)
-	want := []sample{{"cpu", "netprobe", []float64{1, 2}, []string{"x"}}, {"cpu", "fping", []float64{3}, nil}}
-	if err != nil || !cmp.Equal(got, want) {
-		t.Errorf("got %v, %v; want %v", got, err, want)
+	samples, err := readSamples(f)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return samples
 }
 
 func TestVerdicts(t *testing.T) {
@@ -288,6 +319,15 @@ func TestVerdicts(t *testing.T) {
 		{"ratio", []sample{{"cpu", "netprobe", []float64{15}, nil}, {"cpu", "fping", []float64{10}, nil}}, []string{"PASS", ""}},
 		{"ratio beyond", []sample{{"cpu", "netprobe", []float64{15.1}, nil}, {"cpu", "fping", []float64{10}, nil}}, []string{"FAIL", ""}},
 		{"nothing to compare with", []sample{{"cpu", "netprobe", []float64{1}, nil}}, []string{"FAIL"}},
+		{"the best of several", []sample{
+			{"s1m-rate", "netprobe -o plain", []float64{86}, nil}, {"s1m-rate", "netprobe -o json", []float64{84}, nil},
+			{"s1m-rate", "yardstick, 1 thread", []float64{90}, nil}, {"s1m-rate", "yardstick, 2 threads", []float64{100}, nil},
+		}, []string{"PASS", "FAIL", "", ""}},
+		{"no yardstick", []sample{{"s1m-rate", "netprobe -o plain", []float64{1e6}, nil}}, []string{"FAIL"}},
+		{"own peer", []sample{{"list6-wall", "netprobe IPv4", []float64{10}, nil}, {"list6-wall", "netprobe IPv6", []float64{12}, nil}}, []string{"", "PASS"}},
+		{"own peer, beyond", []sample{{"list6-wall", "netprobe IPv6", []float64{12.1}, nil}, {"list6-wall", "netprobe IPv4", []float64{10}, nil}}, []string{"FAIL", ""}},
+		{"exactly", []sample{{"dark-packets", "netprobe", []float64{40000}, nil}}, []string{"PASS"}},
+		{"one too many", []sample{{"dark-packets", "netprobe", []float64{40001}, nil}}, []string{"FAIL"}},
 		{"too fast is not in time", []sample{{"pace-wall", "netprobe", []float64{9.8}, nil}}, []string{"FAIL"}},
 		{"gap", []sample{{"pace-gap", "netprobe", []float64{9, 11.009}, nil}}, []string{"PASS"}},
 		{"unknown measure", []sample{{"colour", "netprobe", []float64{1}, nil}}, nil},

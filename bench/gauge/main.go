@@ -29,11 +29,13 @@ const usage = `usage: gauge SUBCOMMAND [flags]
 
   capture write the packets of an interface to a file
   add     append values given as arguments
+  blast   ask every host of a prefix in the plainest loop: the yardstick of sweeps
   run     run a command: CPU per probe, peak memory, wall time
   rtt     RTT errors of a tool's output against a capture
   gaps    time between the requests of a capture
   path    run a tool that traces paths inside netprobe lab, and judge it
   start   time from a noted instant to the first request after it
+  sweep   run a tool that asks many hosts, and judge it
   report  print the table; exit 1 if a target was missed
 `
 
@@ -41,7 +43,7 @@ const usage = `usage: gauge SUBCOMMAND [flags]
 // 2 for wrong usage, 3 if something could not be measured.
 func run(args []string, stdout, stderr io.Writer) int {
 	commands := map[string]func([]string, io.Writer, io.Writer) error{
-		"capture": runCapture, "add": runAdd, "run": runCommand, "rtt": runRTT, "gaps": runGaps, "start": runStart, "path": runPath, "report": runReport,
+		"capture": runCapture, "add": runAdd, "run": runCommand, "rtt": runRTT, "gaps": runGaps, "start": runStart, "path": runPath, "blast": runBlast, "sweep": runSweep, "report": runReport,
 	}
 	if len(args) == 0 || commands[args[0]] == nil {
 		fmt.Fprint(stderr, usage)

@@ -125,32 +125,26 @@ func (r *pathRun) observe(argv []string) (begun, first time.Time, c cost, output
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	ready, done := make(chan struct{}), make(chan error, 1)
-	go func() {
-		done <- tap(ctx, device, func() { close(ready) }, func(data []byte, info gopacket.CaptureInfo) error {
-			if first.IsZero() && sentBy(data) == r.truth.prober {
-				first = info.Timestamp
-				cancel() // the rest does not matter
-			}
-			return nil
-		})
-	}()
-	select {
-	case <-ready:
-	case err := <-done:
+	stop, err := watch(ctx, device, func(data []byte, info gopacket.CaptureInfo) error {
+		if first.IsZero() && sentBy(data) == r.truth.prober {
+			first = info.Timestamp
+			cancel() // the rest does not matter
+		}
+		return nil
+	})
+	if err != nil {
 		return begun, first, c, nil, err
 	}
 	var out, complaints bytes.Buffer
 	begun = time.Now()
 	c, err = launch(r.limit, argv, &out, &complaints)
-	cancel()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 1 {
 		err = nil // the target did not answer
 	}
 	if err != nil {
 		err = fmt.Errorf("%s: %w: %s", argv[0], err, complaints.String())
 	}
-	err = errors.Join(err, <-done) // first may be read now
+	err = errors.Join(err, stop()) // first may be read now
 	return begun, first, c, out.Bytes(), err
 }
 

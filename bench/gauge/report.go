@@ -11,100 +11,6 @@ import (
 	"unicode/utf8"
 )
 
-// measure is one thing that is measured and what netprobe must reach in it.
-type measure struct {
-	name, title string
-	unit        string
-	digits      int  // after the point
-	abs         bool // values are errors: show their size, and the median with its sign
-	goal        goal
-}
-
-// goal is a target for netprobe. The zero value is none.
-type goal struct {
-	text string
-	met  func(own, peer figures) bool
-	peer string // tool whose figures met is given
-}
-
-var rttGoal = goal{text: "p99 <= 5 µs", met: func(own, _ figures) bool { return own.p99 <= 5 }}
-
-// measures are all that report knows, in the order of the table.
-var measures = []measure{
-	{name: "rtt-idle", title: "RTT error, idle", unit: "µs", digits: 1, abs: true, goal: rttGoal},
-	{name: "rtt-busy", title: "RTT error, all cores busy", unit: "µs", digits: 1, abs: true, goal: rttGoal},
-	{name: "rtt-quota", title: "RTT error, 20 % CPU quota", unit: "µs", digits: 1, abs: true, goal: rttGoal},
-	{name: "wire-idle", title: "RTT on the wire, idle", unit: "µs", digits: 1},
-	{name: "cpu", title: "CPU per probe, 1,000 targets at 1/s", unit: "µs", digits: 2, goal: goal{
-		text: "median <= 1.5 x fping", peer: "fping",
-		met: func(own, peer figures) bool { return own.median <= 1.5*peer.median },
-	}},
-	{name: "peak", title: "peak memory, 1,000 targets", unit: "MB", digits: 1, goal: goal{
-		text: "max < 30 MB", met: func(own, _ figures) bool { return own.maximum < 30 },
-	}},
-	{name: "pace-wall", title: "-i 0.01 -c 1000: wall time", unit: "s", digits: 3, goal: goal{
-		text: "median 10 s ± 1 %", met: func(own, _ figures) bool { return math.Abs(own.median-10) <= .1 },
-	}},
-	{name: "pace-gap", title: "-i 0.01 -c 1000: gap on the wire", unit: "ms", digits: 3, goal: goal{
-		text: "mean 10.00 ms", met: func(own, _ figures) bool { return math.Abs(own.mean-10) < .005 },
-	}},
-	{name: "start", title: "exec to first packet", unit: "ms", digits: 2, goal: goal{
-		text: "median < 15 ms", met: func(own, _ figures) bool { return own.median < 15 },
-	}},
-	{name: "whole", title: "whole command, -c 1", unit: "ms", digits: 2},
-	{name: "size", title: "stripped static binary", unit: "MB", digits: 2, goal: goal{
-		text: "< 12 MB", met: func(own, _ figures) bool { return own.maximum < 12 },
-	}},
-	{name: "flood", title: "flood, one target", unit: "packets/s", digits: 0},
-
-	{name: "all-rest", title: "20 hops: after the first packet", unit: "s", digits: 3, goal: atMost(.15)},
-	{name: "all-wall", title: "20 hops: whole command", unit: "s", digits: 3},
-	{name: "all-start", title: "20 hops: exec to first packet", unit: "ms", digits: 1},
-	{name: "all-packets", title: "20 hops: probes sent", unit: "packets", digits: 0},
-	{name: "all-wrong", title: "20 hops: missing or false", unit: "hops", digits: 0, goal: none},
-	{name: "all-error", title: "20 hops: RTT error", unit: "ms", digits: 3, abs: true},
-	{name: "silent-wall", title: "3 silent hops: whole command", unit: "s", digits: 3, goal: atMost(.5)},
-	{name: "silent-wrong", title: "3 silent hops: missing or false", unit: "hops", digits: 0, goal: none},
-	{name: "firewalled-wall", title: "target firewalled: whole command", unit: "s", digits: 3, goal: atMost(1.3)},
-	{name: "firewalled-wrong", title: "target firewalled: missing or false", unit: "hops", digits: 0, goal: none},
-	{name: "slow-wall", title: "hops of 600 ms and 1.2 s: whole command", unit: "s", digits: 3},
-	{name: "slow-wrong", title: "hops of 600 ms and 1.2 s: missing or false", unit: "hops", digits: 0, goal: none},
-	{name: "limited-wall", title: "hops limited to 1/s: whole command", unit: "s", digits: 2},
-	{name: "limited-lossy", title: "hops limited to 1/s: said to be lossy", unit: "hops", digits: 0, goal: none},
-	{name: "limited-wrong", title: "hops limited to 1/s: missing or false", unit: "hops", digits: 0, goal: none},
-	{name: "many-wall", title: "500 targets, 10,000/s: whole command", unit: "s", digits: 3, goal: goal{
-		text: "median <= scamper", peer: "scamper",
-		met: func(own, peer figures) bool { return own.median <= peer.median },
-	}},
-	{name: "many-cpu", title: "500 targets, 10,000/s: CPU", unit: "s", digits: 3},
-	{name: "many-packets", title: "500 targets, 10,000/s: probes sent", unit: "packets", digits: 0},
-	{name: "many-wrong", title: "500 targets, 10,000/s: missing or false", unit: "hops", digits: 0, goal: none},
-	{name: "wide4-wall", title: "all paths, 4 wide: whole command", unit: "s", digits: 3, goal: goal{
-		text: "max <= 2 s", met: func(own, _ figures) bool { return own.maximum <= 2 },
-	}},
-	{name: "wide4-packets", title: "all paths, 4 wide: probes sent", unit: "packets", digits: 0},
-	{name: "wide4-missing", title: "all paths, 4 wide: missing", unit: "hops and links", digits: 0, goal: mostly},
-	{name: "wide4-false", title: "all paths, 4 wide: false", unit: "hops and links", digits: 0, goal: none},
-	{name: "wide16-wall", title: "all paths, 16 wide: whole command", unit: "s", digits: 3},
-	{name: "wide16-packets", title: "all paths, 16 wide: probes sent", unit: "packets", digits: 0},
-	{name: "wide16-missing", title: "all paths, 16 wide: missing", unit: "hops and links", digits: 0, goal: mostly},
-	{name: "wide16-false", title: "all paths, 16 wide: false", unit: "hops and links", digits: 0, goal: none},
-}
-
-// atMost is the goal of a time in seconds.
-func atMost(limit float64) goal {
-	return goal{
-		text: fmt.Sprintf("median <= %v s", limit),
-		met:  func(own, _ figures) bool { return own.median <= limit },
-	}
-}
-
-var (
-	none = goal{text: "none", met: func(own, _ figures) bool { return own.maximum == 0 }}
-	// mostly is for what is found with a confidence of 95 %: not every time.
-	mostly = goal{text: "median 0", met: func(own, _ figures) bool { return own.median == 0 }}
-)
-
 // header names the columns of the table.
 var header = []string{"measure", "tool", "n", "mean", "median", "p99", "max", "target", "verdict", "note"}
 
@@ -139,11 +45,12 @@ func (m measure) row(s sample, all []sample) (row []string, ok bool) {
 	target, verdict, ok := "", "", true
 	if f.n == 0 {
 		verdict = "skipped"
-	} else if m.goal.met != nil && strings.HasPrefix(s.Tool, "netprobe") {
+	} else if m.goal.met != nil && strings.HasPrefix(s.Tool, "netprobe") && s.Tool != m.goal.peer {
 		var peer figures
 		if m.goal.peer != "" {
-			peer = peerFigures(all, m.name, m.goal.peer)
-			notes = append(slices.Clone(notes), fmt.Sprintf("%.2f x %s", f.median/peer.median, m.goal.peer))
+			var name string
+			name, peer = m.peerFigures(all)
+			notes = append(slices.Clone(notes), fmt.Sprintf("%.2f x %s", f.median/peer.median, name))
 		}
 		target, verdict, ok = m.goal.text, "PASS", m.goal.met(f, peer)
 	}
@@ -153,14 +60,23 @@ func (m measure) row(s sample, all []sample) (row []string, ok bool) {
 	return append(row, target, verdict, strings.Join(notes, "; ")), ok
 }
 
-// peerFigures are those of another tool in the same measure.
-func peerFigures(all []sample, measure, tool string) figures {
+// peerFigures returns the tool that is the peer in this measure, and its figures.
+func (m measure) peerFigures(all []sample) (tool string, f figures) {
+	tool, f = m.goal.peer, summarize(nil, false)
 	for _, s := range all {
-		if s.Measure == measure && s.Tool == tool {
-			return summarize(s.Values, false)
+		if s.Measure != m.name {
+			continue
+		}
+		if s.Tool == m.goal.peer {
+			return s.Tool, summarize(s.Values, false)
+		}
+		if m.goal.best && strings.HasPrefix(s.Tool, m.goal.peer) {
+			if other := summarize(s.Values, false); !(other.median <= f.median) { // f may be NaN
+				tool, f = s.Tool, other
+			}
 		}
 	}
-	return summarize(nil, false)
+	return tool, f
 }
 
 // format shows one figure; a dash if there is none.
