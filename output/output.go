@@ -1,9 +1,10 @@
 // Package output shows a run: plain lines as ping and traceroute print them, a
-// table, JSON records, CSV, the lines of fping -C and graphs of Graphviz. What is
+// table, JSON records, CSV, the lines of fping and graphs of Graphviz. What is
 // probed again and again has the Views of NewView, paths have those of
-// NewTraceView. A Report feeds Results to statistics and to any number of Views;
-// Writer and File see to it that a slow, blocked or vanished reader never holds
-// up probing.
+// NewTraceView, and hosts asked once those of NewSweepView. A Report feeds
+// Results to statistics and to any number of Views; Writer and File see to it
+// that a slow, blocked or vanished reader never holds up probing, and a
+// StatusLine that progress and results do not mix on a terminal.
 //
 // It knows no protocol, and it holds the published description of the records,
 // schema/v1.json, which its tests enforce.
@@ -45,6 +46,7 @@ type Header struct {
 	Interval, Timeout time.Duration
 
 	Trace *TraceHeader // what the verb trace adds; nil for the others
+	Sweep *SweepHeader // what the verb sweep adds; nil for the others
 }
 
 // End is how a run ended.
@@ -73,7 +75,8 @@ type Options struct {
 // writes to.
 type View interface {
 	Begin(h *Header, set *stats.Set) error
-	// Result shows r, which was already counted in the row t.
+	// Result shows r, which was already counted: in the row t, or in the Stats of
+	// a sweep; t is nil then.
 	Result(r *probe.Result, t *stats.Target) error
 	// Refresh redraws what is redrawn in place. Most Views have nothing to do.
 	Refresh(now time.Time) error

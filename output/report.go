@@ -19,7 +19,8 @@ type Report struct {
 	traces map[int]*traceRow // by target ID; nil until one is needed
 }
 
-// NewReport returns a Report of the run h that counts in set and shows in views.
+// NewReport returns a Report of the run h that counts in set, or in that of its
+// Sweep if it has one (set may be nil then), and shows in views.
 func NewReport(h *Header, set *stats.Set, views ...View) *Report {
 	return &Report{header: h, set: set, views: views}
 }
@@ -33,7 +34,12 @@ func (r *Report) Begin() error {
 func (r *Report) Record(res *probe.Result) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t := r.count(res)
+	var t *stats.Target
+	if r.header.Sweep != nil {
+		r.header.Sweep.Stats.Record(res)
+	} else {
+		t = r.count(res)
+	}
 	var first error
 	for _, v := range r.views {
 		if err := v.Result(res, t); err != nil && first == nil {
@@ -62,7 +68,7 @@ func (r *Report) Refresh(now time.Time) error {
 }
 
 // Snapshot writes the statistics so far to w: for each target the line with
-// which ping answers SIGQUIT.
+// which ping answers SIGQUIT, of a sweep how far it is.
 func (r *Report) Snapshot(w io.Writer) error {
 	_, err := w.Write(r.snapshot()) // not under the lock: w may block
 	return err
@@ -75,6 +81,9 @@ func (r *Report) snapshot() []byte {
 		if d, ok := v.(interface{ detach() }); ok {
 			d.detach() // w may be the terminal on which v draws
 		}
+	}
+	if s := r.header.Sweep; s != nil {
+		return append(AppendProgress(nil, s.progress(time.Since(r.header.Start)), 0), '\n')
 	}
 	for _, t := range r.traces {
 		t.release(len(t.held))

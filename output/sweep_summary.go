@@ -1,0 +1,246 @@
+package output
+
+import (
+	"fmt"
+	"time"
+
+	"netprobe/stats"
+)
+
+// maxListed bounds how many hosts a line of the summary names.
+const maxListed = 10
+
+// appendSweepSummary appends the lines that end a sweep for people.
+func appendSweepSummary(b []byte, o Options, h *Header, e *End) []byte {
+	s := h.Sweep.summary()
+	b = appendSweepCounts(b, o, &s, e.Time.Sub(h.Start))
+	if s.RTT != nil {
+		b = append(b, "rtt min/avg/p95/max = "...)
+		b = appendTimes(b, s.RTT.Min, s.RTT.Mean, s.RTT.P95, s.RTT.Max)
+		b = append(b, " ms\n"...)
+	}
+	for _, line := range SweepNotes(h, e) {
+		b = append(append(b, line...), '\n')
+	}
+	return appendNotes(b, e)
+}
+
+// appendSweepCounts appends "254 hosts in 2.31 s (508 packets, 220/s): 17 alive,
+// 3 unreachable, 234 silent".
+func appendSweepCounts(b []byte, o Options, s *stats.SweepSummary, elapsed time.Duration) []byte {
+	b = appendCount(b, s.Hosts, "host")
+	b = append(b, " in "...)
+	b = append(b, FormatDuration(max(elapsed, 0))...)
+	b = append(b, " ("...)
+	b = appendCount(b, s.Probes, "packet")
+	if s.Probes > 0 && elapsed > 0 {
+		b = append(b, ", "...)
+		b = append(b, perSecond(float64(s.Probes)/elapsed.Seconds())...)
+	}
+	b = append(b, "): "...)
+	color := ""
+	if s.Alive > 0 {
+		color = green
+	}
+	b = append(b, o.paint(color, grouped(s.Alive)+" alive")...)
+	for _, c := range [...]struct {
+		n     uint64
+		word  string
+		color string
+	}{
+		{s.Unreachable, "unreachable", red}, {s.Silent, "silent", ""}, {s.Amplifiers, "broadcast", yellow},
+		{s.Failed, "not tested", yellow}, {s.Pending, "undecided", ""},
+	} {
+		if c.n > 0 {
+			b = append(b, ", "...)
+			b = append(b, o.paint(c.color, grouped(c.n)+" "+c.word)...)
+		}
+	}
+	return append(b, '\n')
+}
+
+// SweepNotes returns what a sweep has to say to people beyond its counts, a
+// line each: views that print nothing but hosts have no place for it.
+func SweepNotes(h *Header, e *End) []string {
+	s := h.Sweep.summary()
+	var lines []string
+	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	if h.Sweep.Progress != nil && e.StoppedBy != "done" {
+		if p := h.Sweep.Progress(); p.Known && p.Planned > s.Hosts {
+			add("stopped early: %s of %s not asked", grouped(p.Planned-s.Hosts), counted(p.Planned, "host"))
+		}
+	}
+	if s.Retried > 0 {
+		add("%s answered a later probe only, not the first", counted(s.Retried, "host"))
+	}
+	if s.WrongSource > 0 {
+		add("%s from another address than the one asked", counted(s.WrongSource, "answer"))
+	}
+	if s.Duplicates > 0 {
+		add("%s to probes already answered", counted(s.Duplicates, "further answer"))
+	}
+	lines = appendAmplified(lines, &s)
+	if n := len(s.AnsweredLate); n > 0 {
+		add("%s answered after they were given up: %s (a longer -W finds them)", lateHosts(n), listed(s.AnsweredLate))
+	}
+	for _, f := range s.Failures {
+		add("not tested: %s: %s", counted(f.Hosts, "host"), appendFailureText(nil, f.Reason, f.Err))
+	}
+	if s.FailuresOther > 0 {
+		add("not tested: %s for still other reasons", counted(s.FailuresOther, "host"))
+	}
+	return lines
+}
+
+func counted(n uint64, noun string) string { return string(appendCount(nil, n, noun)) }
+
+// lateHosts returns "1 host", or "at least 1,000 hosts" where no more were kept.
+func lateHosts(n int) string {
+	const kept = 1000
+	if n >= kept {
+		return "at least " + counted(uint64(n), "host")
+	}
+	return counted(uint64(n), "host")
+}
+
+// listed returns the names of the first hosts: "192.0.2.7, 192.0.2.9 and 3 more".
+func listed(hosts []stats.SweepHost) string {
+	text := ""
+	for i, h := range hosts {
+		if i == maxListed {
+			return text + " and " + grouped(uint64(len(hosts)-i)) + " more"
+		}
+		if i > 0 {
+			text += ", "
+		}
+		text += hostText(h)
+	}
+	return text
+}
+
+// appendAmplified appends "192.0.2.255 is a broadcast address: 17 hosts answered
+// for it" for the first of them.
+func appendAmplified(lines []string, s *stats.SweepSummary) []string {
+	for i, a := range s.Amplified {
+		if i == maxListed {
+			break
+		}
+		n := counted(uint64(a.Count), "host")
+		if a.Alive {
+			n = counted(uint64(a.Count), "other host")
+			lines = append(lines, hostText(a.SweepHost)+" answered, and "+n+" answered for it")
+			continue
+		}
+		lines = append(lines, hostText(a.SweepHost)+" is a broadcast address: "+n+" answered for it")
+	}
+	if s.AmplifiedTotal > maxListed {
+		more := s.AmplifiedTotal - maxListed
+		lines = append(lines, "for "+grouped(more)+" more addresses several hosts answered")
+	}
+	return lines
+}
+
+// subnetColumns are what the table of subnets counts; those without a title of
+// their own only stand there if they have anything to count.
+var subnetColumns = [...]struct {
+	title string
+	state stats.HostState
+	stays bool
+}{
+	{"alive", stats.HostAlive, true},
+	{"unreachable", stats.HostUnreachable, true},
+	{"silent", stats.HostSilent, true},
+	{"broadcast", stats.HostAmplifier, false},
+	{"not tested", stats.HostFailed, false},
+	{"undecided", stats.HostPending, false},
+}
+
+// subnetName returns the prefix of n, or what stands for none.
+func subnetName(n *stats.Subnet) string {
+	if !n.Prefix.IsValid() {
+		return "others"
+	}
+	return n.Prefix.String()
+}
+
+// subnetGrid lays out the totals of subnets. There may be a million of them, so
+// its lines are made one by one.
+type subnetGrid struct {
+	look   Options
+	rows   []stats.Subnet
+	states []int // places in subnetColumns
+	widths []int // of the name, of hosts, of each state
+}
+
+func newSubnetGrid(o Options, rows []stats.Subnet) *subnetGrid {
+	g := &subnetGrid{look: o, rows: rows}
+	var most [len(subnetColumns)]uint64
+	var hosts uint64
+	name := len("subnet")
+	for i := range rows {
+		name = max(name, len(subnetName(&rows[i])))
+		hosts = max(hosts, rows[i].Hosts())
+		for c := range subnetColumns {
+			most[c] = max(most[c], rows[i].Count(subnetColumns[c].state))
+		}
+	}
+	g.widths = []int{name, max(len("hosts"), len(grouped(hosts)))}
+	for c := range subnetColumns {
+		if subnetColumns[c].stays || most[c] > 0 {
+			g.states = append(g.states, c)
+			g.widths = append(g.widths, max(len(subnetColumns[c].title), len(grouped(most[c]))))
+		}
+	}
+	return g
+}
+
+// appendTitles appends the line of titles.
+func (g *subnetGrid) appendTitles(b []byte) []byte {
+	titles := []string{"hosts"}
+	for _, c := range g.states {
+		titles = append(titles, subnetColumns[c].title)
+	}
+	b = append(b, g.look.paint(dim, "subnet")...)
+	b = appendPad(b, g.widths[0]-len("subnet"))
+	for i, t := range titles {
+		b = append(b, gap...)
+		b = appendPad(b, g.widths[i+1]-len(t))
+		b = append(b, g.look.paint(dim, t)...)
+	}
+	return append(b, '\n')
+}
+
+// appendRow appends the line of one subnet.
+func (g *subnetGrid) appendRow(b []byte, n *stats.Subnet) []byte {
+	name := subnetName(n)
+	b = append(b, name...)
+	b = appendPad(b, g.widths[0]-len(name))
+	b = g.appendNumber(b, n.Hosts(), 1, "")
+	for i, c := range g.states {
+		count := n.Count(subnetColumns[c].state)
+		color := ""
+		switch {
+		case count == 0:
+			color = dim
+		case subnetColumns[c].state == stats.HostAlive:
+			color = green
+		}
+		b = g.appendNumber(b, count, i+2, color)
+	}
+	return append(b, '\n')
+}
+
+func (g *subnetGrid) appendNumber(b []byte, n uint64, column int, color string) []byte {
+	text := grouped(n)
+	b = append(b, gap...)
+	b = appendPad(b, g.widths[column]-len(text))
+	return append(b, g.look.paint(color, text)...)
+}
+
+// appendPad appends n spaces, none if n is negative.
+func appendPad(b []byte, n int) []byte {
+	for ; n > 0; n-- {
+		b = append(b, ' ')
+	}
+	return b
+}

@@ -1,0 +1,65 @@
+package stats
+
+import (
+	"errors"
+	"syscall"
+
+	"netprobe/probe"
+)
+
+// maxFailures bounds how many different failures are told apart.
+const maxFailures = 32
+
+// Failure is one way in which hosts could not be tested.
+type Failure struct {
+	Reason probe.Reason
+	Err    error     // of the first host; nil if it came without
+	First  SweepHost // the first host
+	Hosts  uint64    // how many there were
+}
+
+// failureKind tells failures apart. The text of an error may name the host, so
+// that of the system's error number stands for it where there is one.
+type failureKind struct {
+	reason probe.Reason
+	errno  syscall.Errno
+	text   string
+}
+
+func kindOfFailure(r *probe.Result) failureKind {
+	k := failureKind{reason: r.Reason}
+	if errno, ok := errors.AsType[syscall.Errno](r.Err); ok {
+		k.errno = errno
+	} else if r.Err != nil {
+		k.text = r.Err.Error()
+	}
+	return k
+}
+
+// failures counts hosts by why they could not be tested.
+type failures struct {
+	kinds []failureKind
+	seen  []Failure // by kind
+	other uint64
+	fresh bool
+}
+
+func (f *failures) add(r *probe.Result) {
+	kind := kindOfFailure(r)
+	f.fresh = false
+	for i := range f.kinds {
+		if f.kinds[i] == kind {
+			f.seen[i].Hosts++
+			return
+		}
+	}
+	if len(f.seen) == maxFailures {
+		f.other++
+		return
+	}
+	f.fresh = true
+	f.kinds = append(f.kinds, kind)
+	f.seen = append(f.seen, Failure{r.Reason, r.Err, SweepHost{r.Target.Name, r.Target.Addr.Addr()}, 1})
+}
+
+func (f *failures) list() []Failure { return append([]Failure(nil), f.seen...) }

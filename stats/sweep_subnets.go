@@ -1,0 +1,78 @@
+package stats
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// maxSubnets bounds how many subnets are told apart: about 100 MB.
+const maxSubnets = 1 << 20
+
+// Subnet counts the hosts of one subnet by state.
+type Subnet struct {
+	Prefix netip.Prefix // invalid for the hosts that are in none of the others
+	counts [len(hostStateNames)]uint64
+}
+
+// Count returns how many hosts of the subnet are in that state.
+func (n *Subnet) Count(s HostState) uint64 { return n.counts[s] }
+
+// Hosts returns how many hosts of the subnet were counted.
+func (n *Subnet) Hosts() uint64 {
+	var all uint64
+	for _, c := range n.counts {
+		all += c
+	}
+	return all
+}
+
+// subnets counts hosts by subnet.
+type subnets struct {
+	bits4, bits6 int
+	index        map[netip.Prefix]int32 // place in list
+	list         []Subnet
+	others       Subnet // hosts of another family, without address, or beyond maxSubnets
+}
+
+func (n *subnets) wanted() bool { return n.bits4 > 0 || n.bits6 > 0 }
+
+func (n *subnets) add(a netip.Addr, s HostState) {
+	if n.wanted() {
+		n.of(a).counts[s]++
+	}
+}
+
+// of returns the row of the subnet of a.
+func (n *subnets) of(a netip.Addr) *Subnet {
+	bits := n.bits6
+	if a.Is4() {
+		bits = n.bits4
+	}
+	p, err := a.Prefix(bits)
+	if err != nil || bits <= 0 {
+		return &n.others
+	}
+	if i, ok := n.index[p]; ok {
+		return &n.list[i]
+	}
+	if len(n.list) == maxSubnets {
+		return &n.others
+	}
+	if n.index == nil {
+		n.index = make(map[netip.Prefix]int32)
+	}
+	n.index[p] = int32(len(n.list))
+	n.list = append(n.list, Subnet{Prefix: p})
+	return &n.list[len(n.list)-1]
+}
+
+func (n *subnets) sorted() []Subnet {
+	slices.SortFunc(n.list, func(a, b Subnet) int { return a.Prefix.Addr().Compare(b.Prefix.Addr()) })
+	for i := range n.list {
+		n.index[n.list[i].Prefix] = int32(i)
+	}
+	if n.others.Hosts() == 0 {
+		return n.list
+	}
+	return append(n.list, n.others)
+}
