@@ -5,13 +5,15 @@
 #
 #   ping           against iputils-ping and fping, about 8 min
 #   trace          against traceroute, mtr and scamper, less than 5 min
+#   sweep          against fping and the plainest loop, less than 6 min
 #                  (no PART: all of them)
 #   --quick        one repetition and no peers where they only cost time
 #   --write        write the sections of these parts in bench/RESULTS.md
 #   --no-fail      exit 0 even if a target is missed
 #   --only LIST    some measures of a part (comma-separated), of ping:
 #                  rtt,cpu,pace,start,size,flood; of trace:
-#                  all,silent,firewalled,slow,many,wide,limited
+#                  all,silent,firewalled,slow,many,wide,limited; of sweep:
+#                  s65k,s1m,loss,v6,dark
 #   --binary FILE  measure this netprobe instead of building one
 #
 # Needs root, Go, and Debian packages that it names if they are missing.
@@ -22,12 +24,12 @@ set -euo pipefail
 export LC_ALL=C
 
 readonly here=$(cd "$(dirname "$0")" && pwd)
-readonly known_parts=(ping trace)
+readonly known_parts=(ping trace sweep)
 
 quick= write= fail=1 binary= only= parts=()
 while (($#)); do
 	case $1 in
-	ping | trace) parts+=("$1") ;;
+	ping | trace | sweep) parts+=("$1") ;;
 	--quick) quick=1 ;;
 	--write) write=1 ;;
 	--no-fail) fail= ;;

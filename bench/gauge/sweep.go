@@ -129,7 +129,11 @@ func (r *sweepRun) observe(argv []string, stderr io.Writer) (begun time.Time, c 
 	if err != nil {
 		err = fmt.Errorf("%s: %w", argv[0], err)
 	}
-	return begun, c, sent, errors.Join(err, stop(), file.Close()) // sent is complete after stop
+	err = errors.Join(err, stop(), file.Close()) // sent is complete after stop
+	if err == nil && r.device != "" && sent.n == 0 {
+		err = fmt.Errorf("%s: nothing was sent on %s", argv[0], r.device)
+	}
+	return begun, c, sent, err
 }
 
 // sendings are the echo requests that passed an interface.
