@@ -124,6 +124,8 @@ type tally struct {
 	found     uint64 // of the crowd
 	again     uint64 // named a second time
 	strangers uint64 // said to be alive, but not of the crowd
+	claim     uint64 // how many are alive by the tool's own summary, if claimed
+	claimed   bool
 }
 
 func newTally(c *crowd) *tally { return &tally{crowd: c, seen: newBitmap(c.size)} }
@@ -140,7 +142,24 @@ func (t *tally) alive(a netip.Addr) {
 	}
 }
 
+// aliveText is alive for an address as printed.
+func (t *tally) aliveText(s []byte) error {
+	a, err := netip.ParseAddr(string(s))
+	if err == nil {
+		t.alive(a)
+	}
+	return err
+}
+
 func (t *tally) missing() uint64 { return t.crowd.size - t.found }
+
+// check fails if the summary does not fit the hosts that were named.
+func (t *tally) check() error {
+	if named := t.found + t.again + t.strangers; t.claimed && t.claim != named {
+		return fmt.Errorf("the summary says that %d hosts are alive, but %d were named", t.claim, named)
+	}
+	return nil
+}
 
 // share returns a in percent of b; 0 if both are.
 func share(a, b uint64) float64 { return 100 * float64(a) / float64(cmp.Or(b, 1)) }

@@ -68,6 +68,8 @@ func TestReadSweep(t *testing.T) {
 		{"records", "json", `{"v":1,"record":"run","verb":"sweep"}
 {"v":1,"record":"host","addr":"192.0.2.1","alive":true,"status":"reply"}
 {"v":1,"record":"host","addr":"192.0.2.2","alive":false,"status":"lost"}
+{"v":1,"record":"subnet","subnet":"192.0.2.0/24","alive":1}
+{"v":1,"record":"summary","addr":null,"alive":1}
 {"v":1,"record":"end","exit":1}
 `, 1, 0, 0},
 		{"fping", "fping", "192.0.2.1     : [0], 64 bytes, 0.054 ms (0.054 avg, 0% loss)\n192.0.2.2     : [0], timed out (NaN avg, 100% loss)\n\n192.0.2.1     : xmt/rcv/%loss = 1/1/0%, min/avg/max = 0.054/0.054/0.054\n", 1, 0, 0},
@@ -82,6 +84,9 @@ func TestReadSweep(t *testing.T) {
 			if err := readSweep(strings.NewReader(tt.output), tt.format, got); err != nil {
 				t.Fatal(err)
 			}
+			if err := got.check(); err != nil {
+				t.Error(err)
+			}
 			if got.found != tt.found || got.again != tt.again || got.strangers != tt.strangers || got.missing() != 2-tt.found {
 				t.Errorf("found %d, again %d, strangers %d, missing %d; want %d, %d, %d, %d",
 					got.found, got.again, got.strangers, got.missing(), tt.found, tt.again, tt.strangers, 2-tt.found)
@@ -95,5 +100,15 @@ func TestReadSweepRejects(t *testing.T) {
 		if err := readSweep(strings.NewReader(output), format, newTally(new(crowd))); err == nil {
 			t.Errorf("%s: %q passed", format, output)
 		}
+	}
+}
+
+func TestSummaryMustFit(t *testing.T) {
+	got := newTally(new(crowd))
+	if err := readSweep(strings.NewReader(`{"record":"summary","alive":7}`), "json", got); err != nil {
+		t.Fatal(err)
+	}
+	if err := got.check(); err == nil {
+		t.Error("a summary of 7 hosts passed, though none was named")
 	}
 }

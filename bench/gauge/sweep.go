@@ -84,6 +84,9 @@ func (r *sweepRun) measure(argv []string, stderr io.Writer) error {
 	if err := readSweepFile(r.output, r.format, t); err != nil {
 		return err
 	}
+	if err := t.check(); err != nil {
+		return err
+	}
 	prefix := r.out.measure
 	put := func(name string, value float64, notes ...string) {
 		r.out.measure = prefix + "-" + name

@@ -10,10 +10,9 @@ import (
 	"os"
 )
 
-// sweepFormats are the outputs that can be read, by name: each tells the address
-// of an alive host if a line names one.
-var sweepFormats = map[string]func(line []byte) (netip.Addr, bool, error){
-	"plain": readAliveLine, "json": readHostRecord, "fping": readCountLine,
+// sweepFormats are the outputs that can be read, by name: each reads one line.
+var sweepFormats = map[string]func(line []byte, t *tally) error{
+	"plain": readAliveLine, "json": readSweepRecord, "fping": readCountLine,
 }
 
 // readSweep reads what a tool printed about the hosts of t into it.
@@ -21,12 +20,8 @@ func readSweep(r io.Reader, format string, t *tally) error {
 	read := sweepFormats[format]
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
-		addr, alive, err := read(lines.Bytes())
-		if err != nil {
+		if err := read(lines.Bytes(), t); err != nil {
 			return fmt.Errorf("output: %w", err)
-		}
-		if alive {
-			t.alive(addr)
 		}
 	}
 	return lines.Err()
@@ -43,34 +38,43 @@ func readSweepFile(file, format string, t *tally) error {
 }
 
 // readAliveLine reads "ADDR is alive" and what may follow.
-func readAliveLine(line []byte) (netip.Addr, bool, error) {
+func readAliveLine(line []byte, t *tally) error {
 	name, _, ok := bytes.Cut(line, []byte(" is alive"))
 	if !ok {
-		return netip.Addr{}, false, nil
+		return nil
 	}
-	addr, err := netip.ParseAddr(string(name))
-	return addr, true, err
+	return t.aliveText(name)
 }
 
-// readHostRecord reads a host record of netprobe.
-func readHostRecord(line []byte) (netip.Addr, bool, error) {
+// readSweepRecord reads a record of netprobe: of a host, or the summary, whose
+// field alive is a number.
+func readSweepRecord(line []byte, t *tally) error {
 	var r struct {
 		Record string
 		Addr   netip.Addr
-		Alive  bool
+		Alive  any
 	}
 	if err := json.Unmarshal(line, &r); err != nil {
-		return netip.Addr{}, false, err
+		return err
 	}
-	return r.Addr, r.Record == "host" && r.Alive, nil
+	switch alive := r.Alive.(type) {
+	case bool:
+		if r.Record == "host" && alive {
+			t.alive(r.Addr)
+		}
+	case float64:
+		if r.Record == "summary" {
+			t.claim, t.claimed = uint64(alive), true
+		}
+	}
+	return nil
 }
 
 // readCountLine reads a line of fping -c: "ADDR : [0], 64 bytes, 0.05 ms (...)".
-func readCountLine(line []byte) (netip.Addr, bool, error) {
+func readCountLine(line []byte, t *tally) error {
 	words := bytes.Fields(line)
 	if len(words) < 5 || string(words[1]) != ":" || string(words[4]) != "bytes," {
-		return netip.Addr{}, false, nil // "timed out" or the summary
+		return nil // "timed out" or the summary
 	}
-	addr, err := netip.ParseAddr(string(words[0]))
-	return addr, true, err
+	return t.aliveText(words[0])
 }
