@@ -64,20 +64,21 @@ type Sweep struct {
 	closed atomic.Bool
 
 	// Only the goroutine of Probe touches what follows.
-	start   time.Time
-	emit    func(probe.Result)
-	target  probe.Target // of the Result being emitted
-	wall    engine.Wall
-	seen    time.Time // the last reading that wall was told
-	cookies sweepCookies
-	payload payload
-	waits   []time.Duration // timeout by try, from 1
-	over    bool            // the Source has no more
-	waiting turns           // probes whose turn has not come
-	dropped uint64          // as last told to the Governor
-	stuck   time.Duration   // full queues: nothing leaves before this
-	wait    time.Duration   // full queues: how long the last wait was
-	broken  error
+	start     time.Time
+	emit      func(probe.Result)
+	target    probe.Target // of the Result being emitted
+	wall      engine.Wall
+	seen      time.Time // the last reading that wall was told
+	cookies   sweepCookies
+	payload   payload
+	waits     []time.Duration // timeout by try, from 1
+	over      bool            // the Source has no more
+	waiting   turns           // probes whose turn has not come
+	dropped   uint64          // as last told to the Governor
+	stuck     time.Duration   // full queues: nothing leaves before this
+	wait      time.Duration   // full queues: how long the last wait was
+	fullSince time.Duration   // full queues: nothing has left since then; 0 if something has
+	broken    error
 
 	undrained int // packets sent since we looked for answers
 

@@ -1,6 +1,7 @@
 package icmp
 
 import (
+	"cmp"
 	"time"
 
 	"netprobe/internal/engine"
@@ -11,7 +12,7 @@ import (
 // A queue of this host that is full is tried again after fullWait, then twice
 // that and so on up to fullWaitMost: an address table of the kernel takes
 // seconds to forget neighbours that do not answer. A probe that had no room for
-// fullGiveUp was not sent, and we say so.
+// fullGiveUp was not sent, and we say so; likewise once nothing had for as long.
 const (
 	fullWaitMost = time.Second
 	fullGiveUp   = 10 * time.Second
@@ -184,7 +185,7 @@ func (s *Sweep) sent(p *sweepPort, i, n int, from, to time.Duration) {
 	if n == 0 {
 		return
 	}
-	s.wait = 0
+	s.wait, s.fullSince = 0, 0
 	s.counters.sent.Add(uint64(n))
 	l := p.lane
 	for k := range n {
@@ -202,12 +203,15 @@ func (s *Sweep) putBack(p *sweepPort, i int, err error) {
 	now := s.now()
 	s.cfg.Pace.Choke(now)
 	s.wait = min(max(2*s.wait, fullWait), fullWaitMost)
-	s.stuck = now + s.wait
+	s.fullSince = cmp.Or(s.fullSince, now)
+	dead := now-s.fullSince > fullGiveUp
+	if !dead {
+		s.stuck = now + s.wait
+	}
 	for ; i < len(p.turns); i++ {
 		t := p.turns[i]
-		if t.refused == 0 {
-			t.refused = now
-		} else if now-t.refused > fullGiveUp {
+		t.refused = cmp.Or(t.refused, now)
+		if dead || now-t.refused > fullGiveUp {
 			s.fail(p, i, err)
 			continue
 		}
