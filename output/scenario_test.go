@@ -94,8 +94,10 @@ func tooBig(t *probe.Target, seq uint64, reason probe.Reason, from string, typ, 
 	return r
 }
 
-func with(r probe.Result, change func(r *probe.Result)) probe.Result {
-	change(&r)
+func with(r probe.Result, changes ...func(r *probe.Result)) probe.Result {
+	for _, change := range changes {
+		change(&r)
+	}
 	return r
 }
 

@@ -43,6 +43,7 @@ func TestSchemaLists(t *testing.T) {
 		{"reason", schema.Defs["reason"].Enum, probe.Reasons()},
 		{"clock", schema.Defs["clock"].Enum, []string{probe.User.String(), probe.Kernel.String()}},
 		{"flags", record("probe")["flags"], probe.FlagNames()},
+		{"host flags", record("host")["flags"], probe.FlagNames()},
 		{"stopped_by", record("end")["stopped_by"], []string{"done", "deadline", "signal", "until", "output"}},
 		{"state", record("port")["state"], []string{"open", "closed", "filtered", "open|filtered", "unknown"}},
 		{"stop", record("trace")["stop"], probe.Stops()},
@@ -54,7 +55,10 @@ func TestSchemaLists(t *testing.T) {
 			t.Errorf("%s: schema has %q, want %q", tt.name, tt.got, tt.want)
 		}
 	}
-	optional := map[string]int{"probe-record": 2} // hop_ttl, flow: in a trace
+	optional := map[string]int{
+		"probe-record":   2,  // hop_ttl, flow: in a trace
+		"summary-record": 11, // hosts and what follows: in a sweep
+	}
 	for name, d := range schema.Defs {
 		if !strings.HasSuffix(name, "-record") {
 			continue
@@ -70,7 +74,6 @@ const head = `{"v":1,"time":"2024-05-01T12:00:00.000000Z","run":"r","record":`
 // Records of verbs that are still to come are described as published.
 func TestSchemaLaterRecords(t *testing.T) {
 	for _, body := range []string{
-		`"host","target":"192.0.2.0/24","addr":"192.0.2.1","alive":false,"status":"lost","reason":"no-response","from":null,"rtt_ms":null,"ttl":null}`,
 		`"port","target":"a","addr":"192.0.2.1","proto":"tcp","port":22,"service":"ssh","state":"open","reason":"syn-ack","from":"192.0.2.1","ttl":64,"rtt_ms":0.2,"tries":1,"banner":"SSH-2.0","error":null}`,
 		`"dns","server":"192.0.2.53","transport":"udp","question":"example.net. A","rcode":"NOERROR","flags":["aa"],"answers":["192.0.2.1"],"nsid":null,"ede":null,"size_bytes":64,"phases_ms":{"query":1.5},"attempts":1,"status":"reply","reason":"dns-reply","error":null}`,
 	} {

@@ -19,7 +19,6 @@ type sweepSummaryRecord struct {
 	Amplifiers  uint64 `json:"amplifiers"`
 	Unreachable uint64 `json:"unreachable"`
 	Silent      uint64 `json:"silent"`
-	Untested    uint64 `json:"untested"`
 	Undecided   uint64 `json:"undecided"`
 	Retried     uint64 `json:"retried"`
 	LateAnswers uint64 `json:"late_answers"`
@@ -95,7 +94,7 @@ func (v *sweepJSON) sweepSummary(s *stats.SweepSummary, at time.Time) sweepSumma
 			RTT: rttOf(s.RTT),
 		},
 		Hosts: s.Hosts, Alive: s.Alive, Amplifiers: s.Amplifiers, Unreachable: s.Unreachable,
-		Silent: s.Silent, Untested: s.Failed, Undecided: s.Pending,
+		Silent: s.Silent, Undecided: s.Pending,
 		Retried: s.Retried, LateAnswers: s.LateAnswers,
 		Amplified: []amplifiedFields{}, AnsweredLate: []hostFields{}, Failures: []failureFields{},
 	}
@@ -162,7 +161,7 @@ func (v *sweepJSON) appendSubnet(b []byte, n *stats.Subnet, at time.Time) []byte
 	}{
 		{`,"alive":`, stats.HostAlive}, {`,"amplifiers":`, stats.HostAmplifier},
 		{`,"unreachable":`, stats.HostUnreachable}, {`,"silent":`, stats.HostSilent},
-		{`,"untested":`, stats.HostFailed}, {`,"undecided":`, stats.HostPending},
+		{`,"failed":`, stats.HostFailed}, {`,"undecided":`, stats.HostPending},
 	} {
 		b = append(b, c.name...)
 		b = strconv.AppendUint(b, n.Count(c.state), 10)

@@ -60,10 +60,10 @@ func sweepPort(r *probe.Result) uint16 {
 
 // sweepResponders returns who answered for the host of r, nil unless several did.
 func sweepResponders(r *probe.Result) *probe.Responders {
-	if d, ok := r.Detail.(*probe.Responders); ok && d != nil && d.Count > 1 {
-		return d
+	if stats.StateOf(r) != stats.HostAmplifier {
+		return nil
 	}
-	return nil
+	return r.Detail.(*probe.Responders)
 }
 
 // appendSweepHost appends the address of t, with names what the user wrote.

@@ -69,7 +69,9 @@ func Lines(data []byte) ([]Record, error) {
 // run comes first and end last, that all share the run's id, that every target
 // has one summary, and, where there are probe records, that the summaries count
 // exactly what these say. In a run of traces it checks that each target has at
-// most one, and that a target was answered exactly if its trace reached it.
+// most one, and that a target was answered exactly if its trace reached it. In a
+// sweep it checks that the summary, the subnets and, where there are host
+// records, these count the same hosts.
 func Run(data []byte) ([]Record, error) {
 	records, err := Lines(data)
 	if err != nil {
@@ -78,7 +80,7 @@ func Run(data []byte) ([]Record, error) {
 	if len(records) < 2 {
 		return nil, fmt.Errorf("%d records: want at least run and end", len(records))
 	}
-	trace := records[0]["verb"] == "trace"
+	trace, sweep := records[0]["verb"] == "trace", records[0]["verb"] == "sweep"
 	counted, summed := map[string]int64{}, map[string]int64{}
 	for i, r := range records {
 		if (r.Name() == "run") != (i == 0) || (r.Name() == "end") != (i == len(records)-1) {
@@ -105,6 +107,9 @@ func Run(data []byte) ([]Record, error) {
 		if err := compareTraces(records); err != nil {
 			return nil, err
 		}
+	}
+	if sweep {
+		return records, compareSweep(records)
 	}
 	summed["targets"] = integer(records[len(records)-1]["targets"])
 	return records, compare(counted, summed)
