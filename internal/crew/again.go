@@ -1,0 +1,89 @@
+package crew
+
+import (
+	"time"
+
+	"netprobe/probe"
+)
+
+// A try that this host could not make is made again after shortWait, then twice
+// that and so on up to shortMax, at most shortTries times: almost two seconds.
+const (
+	shortWait  = 10 * time.Millisecond
+	shortMax   = 500 * time.Millisecond
+	shortTries = 8
+)
+
+// shortage reports whether this host lacked something that it may have again soon.
+func shortage(r *probe.Result) bool {
+	switch {
+	case r.Status != probe.Failed:
+		return false
+	case r.Reason == probe.NoDescriptors, r.Reason == probe.NoLocalPort, r.Reason == probe.NoBuffers:
+		return true
+	}
+	return false
+}
+
+// learn draws from an answer what the run needs: counts, pace, and how many
+// tries at a time this host bears.
+func (r *run) learn(h *host, a *Answer, sent time.Duration) {
+	now := r.now()
+	short := shortage(&a.Result)
+	r.mu.Lock()
+	if !a.Sent.IsZero() {
+		h.tries++
+		r.counters.Sent++
+		if h.tries > 1 {
+			r.counters.Retried++
+		}
+	}
+	switch {
+	case short:
+		r.counters.Shortages++
+		r.shrink(a.Reason)
+	case r.allowed < float64(r.limit):
+		r.allowed += 1 / r.allowed
+	}
+	r.mu.Unlock()
+	switch {
+	case short && a.Reason == probe.NoBuffers:
+		r.cfg.Pace.Choke(now)
+	case a.From.IsValid() && !a.Own:
+		r.cfg.Pace.Heard(h.Addr, sent, now, h.tries)
+	}
+}
+
+// shrink takes back how many tries are made at a time. Descriptors tell exactly
+// how many there are: as many as others hold now.
+func (r *run) shrink(why probe.Reason) {
+	others := float64(r.open - 1)
+	if why != probe.NoDescriptors {
+		others /= 2
+	}
+	r.allowed = max(1, min(r.allowed, others))
+}
+
+// again reports whether h is to be asked once more, and says when.
+func (r *run) again(h *host, a *Answer) bool {
+	switch {
+	case shortage(&a.Result):
+		if h.shorts == shortTries {
+			return false
+		}
+		h.at = r.now() + min(shortWait<<h.shorts, shortMax)
+		h.shorts++
+	case a.Status == probe.Lost:
+		if h.tries > r.cfg.Retries {
+			return false
+		}
+		h.at, h.shorts = r.now(), 0
+	default:
+		return false
+	}
+	if r.ctx.Err() != nil {
+		a.Status, a.Reason, a.Err = probe.Pending, probe.Canceled, nil
+		return false
+	}
+	return true
+}

@@ -1,0 +1,37 @@
+package crew
+
+import (
+	"math"
+	"sync/atomic"
+
+	"netprobe/rawsock"
+)
+
+// reserve is how many descriptors are left to the rest of the process.
+const reserve = 64
+
+// budget shares the descriptors of the process among the crews that run.
+var budget descriptors
+
+type descriptors struct {
+	crews atomic.Int32
+	limit atomic.Int64 // of the process; 0 if there is none
+}
+
+// join is called when a crew starts, and asks for the limit anew.
+func (d *descriptors) join() {
+	d.limit.Store(int64(rawsock.Descriptors()))
+	d.crews.Add(1)
+}
+
+func (d *descriptors) leave() { d.crews.Add(-1) }
+
+// share is how many hosts one of the crews may ask at a time, if asking takes
+// each descriptors.
+func (d *descriptors) share(each int) int {
+	limit := d.limit.Load()
+	if limit == 0 {
+		return math.MaxInt32
+	}
+	return int(max(0, limit-reserve)) / (each * max(1, int(d.crews.Load())))
+}

@@ -1,0 +1,38 @@
+//go:build !linux
+
+package rawsock
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+)
+
+const dialCost = 1
+
+func dialSupported(cfg *Config) error {
+	if cfg.Mark != 0 || cfg.Interface != "" || cfg.TTL != 0 || cfg.TOS != 0 {
+		return fmt.Errorf("rawsock: interface, mark, TTL and TOS of a dial: %w", errors.ErrUnsupported)
+	}
+	return nil
+}
+
+func (d *Dial) end() Ending { return Ending{} }
+func (d *Dial) close()      {}
+
+func rejected(syscall.RawConn) (r Rejection, ok bool)    { return r, false }
+func lastWord(syscall.RawConn, []byte) (n int, ok bool)  { return 0, false }
+func handshakeOf(syscall.RawConn) (h Handshake, ok bool) { return h, false }
+
+func checkDial(cfg Config) error {
+	if err := dialSupported(&cfg); err != nil || !cfg.Source.IsValid() {
+		return err
+	}
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(cfg.Source, 0)))
+	if err != nil {
+		return fmt.Errorf("rawsock: %w", err)
+	}
+	return conn.Close()
+}

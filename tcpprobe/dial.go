@@ -1,0 +1,154 @@
+package tcpprobe
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"netprobe/internal/crew"
+	"netprobe/probe"
+	"netprobe/rawsock"
+)
+
+// dialer is the crew.Asker of one worker.
+type dialer struct {
+	hook rawsock.Dial
+	net  net.Dialer
+}
+
+func newDialer(socket *rawsock.Config) *dialer {
+	d := &dialer{hook: rawsock.Dial{Config: *socket}}
+	d.net = net.Dialer{Control: d.hook.Control, KeepAlive: -1}
+	if src := socket.Source; src.IsValid() {
+		d.net.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(src, 0))
+	}
+	return d
+}
+
+// Ask connects once.
+func (d *dialer) Ask(ctx context.Context, t crew.Try) crew.Answer {
+	dst := t.To.Addr()
+	if ctx.Err() != nil {
+		return canceled(time.Time{})
+	}
+	if a, ok := crew.Unable(dst, &d.hook.Config); ok {
+		return a
+	}
+	network := "tcp4"
+	if dst.Is6() {
+		network = "tcp6"
+	}
+	d.net.Timeout = t.Timeout
+	sent := time.Now()
+	conn, err := d.net.DialContext(ctx, network, t.To.String())
+	took := time.Since(sent)
+	defer d.hook.Close()
+	var a crew.Answer
+	if err == nil {
+		a = connected(conn.(*net.TCPConn), dst, took)
+		conn.Close()
+	} else {
+		a = d.ended(ctx, t, err, took)
+	}
+	if a.Status != probe.Failed {
+		a.Sent = sent
+	}
+	return a
+}
+
+func canceled(sent time.Time) crew.Answer {
+	return crew.Answer{Result: probe.Result{Status: probe.Pending, Reason: probe.Canceled, Sent: sent}}
+}
+
+// connected judges a connection that stands. It may be one with itself: where
+// the kernel happens to pick the very port that is asked, a SYN to a closed port
+// of this host is answered by its own sender (RFC 9293, section 3.5).
+func connected(conn *net.TCPConn, dst netip.Addr, took time.Duration) crew.Answer {
+	if conn.LocalAddr().String() == conn.RemoteAddr().String() {
+		return from(dst, probe.Refused, probe.RST, took)
+	}
+	// Nothing is written, so there is nothing to delay; package net says so
+	// by itself, too.
+	_ = conn.SetNoDelay(true)
+	a := from(dst, probe.Reply, probe.Connected, took)
+	if raw, err := conn.SyscallConn(); err == nil {
+		if h, ok := rawsock.HandshakeOf(raw); ok {
+			clock(&a, h)
+		}
+	}
+	return a
+}
+
+// from is the answer of the target itself, which took as long by this process.
+func from(dst netip.Addr, s probe.Status, why probe.Reason, took time.Duration) crew.Answer {
+	return crew.Answer{Result: probe.Result{Status: s, Reason: why, From: dst, RTT: took}}
+}
+
+// clock puts the kernel's round-trip time in the place of ours, which counts
+// from the first SYN whichever was answered, and how long this process took to
+// notice. Where a SYN was sent again and the target sends no TCP timestamps, the
+// kernel does not know which one was answered (RFC 6298, section 3): then ours stays.
+func clock(a *crew.Answer, h rawsock.Handshake) {
+	if h.RTT <= 0 || h.RTT > a.RTT {
+		return
+	}
+	if h.Retrans == 0 {
+		a.Host = a.RTT - h.RTT
+	}
+	a.RTT, a.Clock = h.RTT, probe.Kernel
+}
+
+// ended judges a connect that failed after took.
+func (d *dialer) ended(ctx context.Context, t crew.Try, err error, took time.Duration) crew.Answer {
+	dst, e := t.To.Addr(), d.hook.End()
+	if e.Rejection.From.IsValid() {
+		if a, ok := crew.Rejected(dst, e.Local, e.Rejection); ok {
+			a.RTT = took
+			return a
+		}
+	}
+	errno, _ := errors.AsType[syscall.Errno](err)
+	if errno == 0 && e.Errno != 0 {
+		errno, err = e.Errno, e.Errno // which came as net gave up
+	}
+	switch {
+	case e.Connected:
+		return tardy(t, e.Handshake, took)
+	case errno == syscall.ECONNREFUSED:
+		return from(dst, probe.Refused, probe.RST, took)
+	case errno == syscall.ECONNRESET, errno == syscall.EPIPE:
+		// Accepted, and reset before we looked.
+		return from(dst, probe.Reply, probe.Connected, took)
+	case errno == syscall.ETIMEDOUT, errno == 0 && ctx.Err() == nil && isTimeout(err):
+		return silent(dst, e.Local)
+	case errno == 0 && ctx.Err() != nil:
+		return canceled(time.Time{})
+	}
+	return crew.Failure(dst, &d.hook.Config, err)
+}
+
+// tardy judges a connection that stood when net gave up: the answer was there,
+// but this process was kept from noticing.
+func tardy(t crew.Try, h rawsock.Handshake, took time.Duration) crew.Answer {
+	a := from(t.To.Addr(), probe.Reply, probe.Connected, took)
+	clock(&a, h)
+	if a.RTT > t.Timeout {
+		a.Status = probe.Late
+	}
+	return a
+}
+
+func silent(dst, src netip.Addr) crew.Answer {
+	if a, ok := crew.Homeless(dst, src); ok {
+		return a
+	}
+	return crew.Answer{Result: probe.Result{Status: probe.Lost, Reason: probe.NoResponse}}
+}
+
+func isTimeout(err error) bool {
+	e, ok := errors.AsType[net.Error](err)
+	return ok && e.Timeout()
+}
