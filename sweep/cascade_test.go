@@ -224,10 +224,17 @@ func TestCascadeHoldsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 3 * queueLimit
 		first := &fakeSweeper{verdict: pick(lost), gap: 100 * time.Nanosecond}
-		second := &fakeSweeper{verdict: pick(reply), gap: time.Microsecond}
+		second := &fakeSweeper{gap: time.Microsecond}
+		var mu sync.Mutex
 		most := 0
 		second.verdict = func(i int) probe.Result {
-			most = max(most, len(second.src.(*queue).hosts))
+			q := second.src.(*queue)
+			q.mu.Lock()
+			waiting := len(q.hosts)
+			q.mu.Unlock()
+			mu.Lock()
+			defer mu.Unlock()
+			most = max(most, waiting)
 			return reply
 		}
 		results, err := cascadeOf(t, t.Context(), n, first, second)
