@@ -145,10 +145,6 @@ func appendWordOrNull(b []byte, word string, ok bool) []byte {
 	return append(b, '"')
 }
 
-// shownResponders bounds how many addresses of those who answered for another a
-// record names.
-const shownResponders = 64
-
 func appendResponders(b []byte, d *probe.Responders) []byte {
 	if d == nil {
 		return append(b, "null"...)
@@ -156,7 +152,7 @@ func appendResponders(b []byte, d *probe.Responders) []byte {
 	b = append(b, `{"count":`...)
 	b = strconv.AppendInt(b, int64(d.Count), 10)
 	b = append(b, `,"addrs":[`...)
-	for i, a := range d.Addrs[:min(len(d.Addrs), shownResponders)] {
+	for i, a := range d.Addrs[:min(len(d.Addrs), stats.MaxResponders)] {
 		if i > 0 {
 			b = append(b, ',')
 		}

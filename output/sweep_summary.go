@@ -71,17 +71,17 @@ func SweepNotes(h *Header, e *End) []string {
 		}
 	}
 	if s.Retried > 0 {
-		add("%s answered a later probe only, not the first", counted(s.Retried, "host"))
+		add("%s answered a retry only", counted(s.Retried, "host"))
 	}
-	if s.WrongSource > 0 {
-		add("%s from another address than the one asked", counted(s.WrongSource, "answer"))
+	if s.Elsewhere > 0 {
+		add("%s answered from another address than the one asked", counted(s.Elsewhere, "host"))
 	}
 	if s.Duplicates > 0 {
-		add("%s to probes already answered", counted(s.Duplicates, "further answer"))
+		add("%s", counted(s.Duplicates, "duplicate answer"))
 	}
 	lines = appendAmplified(lines, &s)
 	if n := len(s.AnsweredLate); n > 0 {
-		add("%s answered after they were given up: %s (a longer -W finds them)", lateHosts(n), listed(s.AnsweredLate))
+		add("%s: %s (a longer -W finds %s)", lateHosts(n), listed(s.AnsweredLate), plural(n, "it", "them"))
 	}
 	for _, f := range s.Failures {
 		add("not tested: %s: %s", counted(f.Hosts, "host"), appendFailureText(nil, f.Reason, f.Err))
@@ -94,13 +94,21 @@ func SweepNotes(h *Header, e *End) []string {
 
 func counted(n uint64, noun string) string { return string(appendCount(nil, n, noun)) }
 
-// lateHosts returns "1 host", or "at least 1,000 hosts" where no more were kept.
-func lateHosts(n int) string {
-	const kept = 1000
-	if n >= kept {
-		return "at least " + counted(uint64(n), "host")
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
 	}
-	return counted(uint64(n), "host")
+	return many
+}
+
+// lateHosts returns "2 hosts answered after they were given up", with "at least"
+// where no more were kept.
+func lateHosts(n int) string {
+	text := counted(uint64(n), "host") + " answered after " + plural(n, "it was", "they were") + " given up"
+	if n >= stats.MaxNamed {
+		return "at least " + text
+	}
+	return text
 }
 
 // listed returns the names of the first hosts: "192.0.2.7, 192.0.2.9 and 3 more".

@@ -174,7 +174,7 @@ func (v *sweepTable) appendRow(b []byte, r *probe.Result, state stats.HostState)
 	return append(b, '\n')
 }
 
-// appendName appends the name of a host, padded.
+// appendName appends the name of a host, padded, and cut on a terminal.
 func (v *sweepTable) appendName(b []byte, name string) []byte {
 	if name == "" {
 		return appendPad(append(b, '-'), v.names-1)
@@ -187,6 +187,10 @@ func (v *sweepTable) appendName(b []byte, name string) []byte {
 			width = runewidth.StringWidth(string(b[at:]))
 			break
 		}
+	}
+	if width > v.names && v.o.Terminal {
+		b = append(b[:at], runewidth.Truncate(string(b[at:]), v.names, "…")...)
+		width = runewidth.StringWidth(string(b[at:]))
 	}
 	return appendPad(b, v.names-width)
 }

@@ -55,11 +55,11 @@ func StateOf(r *probe.Result) HostState {
 // where the tries before the one that decided a host are lost ones. But for
 // Hosts a Sweep is not safe for concurrent use.
 type Sweep struct {
-	states   [len(hostStateNames)]atomic.Uint64
-	statuses [probe.Failed + 1]uint64 // outcomes by status
-	probes   uint64
-	cut      uint64 // pending hosts that had been asked
-	retried  uint64
+	states             [len(hostStateNames)]atomic.Uint64
+	statuses           [probe.Failed + 1]uint64 // outcomes by status
+	probes             uint64
+	cut                uint64 // pending hosts that had been asked
+	retried, elsewhere uint64
 
 	duplicates, lateAnswers                    uint64
 	reordered, corrupt, truncated, wrongSource uint64
@@ -107,6 +107,9 @@ func (s *Sweep) outcome(r *probe.Result) {
 	case HostAlive:
 		if r.Seq > 1 {
 			s.retried++
+		}
+		if r.From != r.Target.Addr.Addr() {
+			s.elsewhere++
 		}
 		if r.Status != probe.Late {
 			s.rtts.add(r.RTT, s.rtts.n)
@@ -185,7 +188,7 @@ type SweepSummary struct {
 	Pending     uint64 // the run ended before the verdict
 
 	Retried     uint64 // of Alive: answered a later probe than the first
-	WrongSource uint64 // answered from another address
+	Elsewhere   uint64 // of Alive: answered from another address than the one asked
 	Duplicates  uint64 // further answers to probes already answered
 	LateAnswers uint64 // answers after the verdict: they changed none
 
@@ -196,7 +199,7 @@ type SweepSummary struct {
 	Undecided uint64 // the run ended before they were decided
 	Lost      uint64 // never answered
 
-	Reordered, Corrupt, Truncated uint64 // answers with that flag
+	WrongSource, Reordered, Corrupt, Truncated uint64 // answers with that flag
 
 	RTT *RTT // of hosts alive that answered in time; nil without one. First and EWMA mean nothing
 
@@ -214,11 +217,11 @@ func (s *Sweep) Summary() SweepSummary {
 		Hosts: all, Alive: s.count(HostAlive), Amplifiers: s.count(HostAmplifier),
 		Unreachable: s.count(HostUnreachable), Silent: s.count(HostSilent),
 		Failed: s.count(HostFailed), Pending: s.count(HostPending),
-		Retried: s.retried, WrongSource: s.wrongSource, Duplicates: s.duplicates, LateAnswers: s.lateAnswers,
+		Retried: s.retried, Elsewhere: s.elsewhere, Duplicates: s.duplicates, LateAnswers: s.lateAnswers,
 		Probes: s.probes, Received: s.statuses[probe.Reply], Late: s.statuses[probe.Late],
-		Errors:    s.statuses[probe.Unreachable] + s.statuses[probe.Expired] + s.statuses[probe.Refused],
-		Undecided: s.cut,
-		Reordered: s.reordered, Corrupt: s.corrupt, Truncated: s.truncated,
+		Errors:      s.statuses[probe.Unreachable] + s.statuses[probe.Expired] + s.statuses[probe.Refused],
+		Undecided:   s.cut,
+		WrongSource: s.wrongSource, Reordered: s.reordered, Corrupt: s.corrupt, Truncated: s.truncated,
 		RTT:       s.rtts.summary(),
 		Amplified: s.amplifiers.list(), AmplifiedTotal: s.amplifiers.found,
 		AnsweredLate: s.late.hosts[:len(s.late.hosts):len(s.late.hosts)],

@@ -8,14 +8,14 @@ import (
 )
 
 const (
-	// maxNamed bounds how many hosts of a kind a Sweep names; the rest is counted.
-	maxNamed = 1000
-	// maxResponders bounds how many of those who answered for one address are kept.
-	maxResponders = 64
+	// MaxNamed bounds how many hosts of a kind a Sweep names; the rest is counted.
+	MaxNamed = 1000
+	// MaxResponders bounds how many of those who answered for one address are kept.
+	MaxResponders = 64
 	// maxWatched bounds for how many addresses those who give extra answers are
 	// told apart. A network that doubles every packet must not cost a table of
 	// all its hosts.
-	maxWatched = 4 * maxNamed
+	maxWatched = 4 * MaxNamed
 )
 
 // namedHosts is a list of different hosts, as far as there is room.
@@ -26,7 +26,7 @@ type namedHosts struct {
 
 func (l *namedHosts) add(t *probe.Target) {
 	addr := t.Addr.Addr()
-	if _, ok := l.known[addr]; ok || len(l.hosts) == maxNamed {
+	if _, ok := l.known[addr]; ok || len(l.hosts) == MaxNamed {
 		return
 	}
 	if l.known == nil {
@@ -54,7 +54,7 @@ type responders struct {
 // outcome, or from extra answers.
 type amplifiers struct {
 	watched map[netip.Addr]*responders
-	named   []*responders // the first maxNamed of those found
+	named   []*responders // the first MaxNamed of those found
 	found   uint64
 }
 
@@ -115,10 +115,10 @@ func (a *amplifiers) merge(w *responders, d *probe.Responders) {
 	w.Count = max(w.Count, d.Count)
 }
 
-// heard notes an answer from another address. Beyond maxResponders nobody can
+// heard notes an answer from another address. Beyond MaxResponders nobody can
 // tell a new one from one known.
 func (w *responders) heard(from netip.Addr) {
-	if len(w.From) == maxResponders || slices.Contains(w.From, from) {
+	if len(w.From) == MaxResponders || slices.Contains(w.From, from) {
 		return
 	}
 	w.From = append(w.From, from)
@@ -132,7 +132,7 @@ func (a *amplifiers) judge(w *responders) {
 	}
 	w.listed = true
 	a.found++
-	if len(a.named) < maxNamed {
+	if len(a.named) < MaxNamed {
 		a.named = append(a.named, w)
 	}
 }

@@ -48,8 +48,11 @@ func (n *subnets) of(a netip.Addr) *Subnet {
 	if a.Is4() {
 		bits = n.bits4
 	}
+	if !a.IsValid() || bits <= 0 {
+		return &n.others
+	}
 	p, err := a.Prefix(bits)
-	if err != nil || bits <= 0 {
+	if err != nil {
 		return &n.others
 	}
 	if i, ok := n.index[p]; ok {
