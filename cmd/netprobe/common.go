@@ -24,6 +24,7 @@ type common struct {
 	display display
 
 	stdout, stderr io.Writer
+	line           *output.StatusLine // shares a terminal between both; nil without such a line
 	log            *slog.Logger
 
 	report  atomic.Pointer[output.Report] // nil until there is something to report
@@ -33,9 +34,15 @@ type common struct {
 // setUp gives c what cmd knows.
 func (c *common) setUp(cmd *cobra.Command, f *runFlags) {
 	c.verb, c.flags = cmd.Name(), f
-	c.stdout, c.stderr, c.log = cmd.OutOrStdout(), cmd.ErrOrStderr(), slog.New(slog.DiscardHandler)
-	if f.verbose {
-		c.log = slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	c.stdout, c.stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
+	c.logTo(c.stderr)
+}
+
+// logTo has -v say on w what happens.
+func (c *common) logTo(w io.Writer) {
+	c.log = slog.New(slog.DiscardHandler)
+	if c.flags.verbose {
+		c.log = slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 }
 
@@ -58,7 +65,7 @@ func (c *common) settle(stop context.CancelCauseFunc) (*outlets, error) {
 	if err := leaveSetuid(); err != nil {
 		return nil, untested(err)
 	}
-	out, err := openOutlets(c.flags, c.stdout, stop)
+	out, err := openOutlets(c.flags, c.stdout, c.line, stop)
 	if err != nil {
 		return nil, untested(err, "--out takes a file that can be created, or a FIFO")
 	}

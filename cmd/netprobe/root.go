@@ -29,6 +29,7 @@ func newRoot(args []string) *cobra.Command {
 		Short: "is it reachable, how well, and if not, where does it break?",
 		Example: "  netprobe ping 192.0.2.1                 until Ctrl-C\n" +
 			"  netprobe ping -c 4 -o table HOST HOST   several hosts side by side\n" +
+			"  netprobe sweep 192.0.2.0/24             who is there\n" +
 			"  netprobe trace 192.0.2.1                the path, hop by hop\n" +
 			"  netprobe help ping                      every flag",
 		Version:       version(),
@@ -49,7 +50,7 @@ func newRoot(args []string) *cobra.Command {
 	root.SetHelpCommand(newHelp())
 	root.Flags().Bool("version", false, "") // else cobra defines -v, which means verbose
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newPing(args), newTrace(args), newLab(), newLabInside(), newVersion(), newCompletion())
+	root.AddCommand(newPing(args), newSweep(args), newTrace(args), newLab(), newLabInside(), newVersion(), newCompletion())
 	return root
 }
 
@@ -95,6 +96,32 @@ var habits = map[string]map[string]string{
 		"m": "the fwmark is --mark",
 		"p": "the payload pattern is --pattern",
 		"V": "the version is netprobe version",
+	},
+	"sweep": {
+		"A": "always so: addresses are shown, and the name of what was given by name",
+		"b": "the payload size is -s",
+		"B": "the backoff factor is --backoff",
+		"c": "one pass, with -r for silent hosts; to ask again and again: netprobe ping -c",
+		"C": "one pass, with -r for silent hosts; to ask again and again: netprobe ping -o fping -c",
+		"d": "names are not looked up for addresses",
+		"e": "always on: round-trip times are shown",
+		"E": "leave out hosts with --exclude and --exclude-file",
+		"g": "not needed: give the network or range itself, as in netprobe sweep 192.0.2.0/24",
+		"H": "the TTL is -t",
+		"i": "packets per second are --rate; targets from a file are -f",
+		"J": "records are --json",
+		"k": "the fwmark is --mark",
+		"l": "to ask again and again: netprobe ping",
+		"m": "all addresses of a name are --all-addresses",
+		"N": "records are --json",
+		"O": "the TOS octet is -Q",
+		"p": "one pass; packets per second are --rate, ports are those of --ping tcp:PORT",
+		"P": "the kinds of probes are --ping icmp,tcp:PORT,udp:PORT",
+		"R": "the payload pattern is --pattern",
+		"T": "the pace is adaptive; packets per second are --rate",
+		"V": "the version is netprobe version",
+		"x": "the summary counts the alive; --json has .alive in its summary",
+		"X": "the summary counts the alive; --json has .alive in its summary",
 	},
 	"trace": {
 		"A": "AS numbers are not looked up",

@@ -148,7 +148,7 @@ func rehearse(t *testing.T, ctx context.Context, s *session, eng engine, stdout 
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	start := time.Now()
-	out, err := openOutlets(s.flags, s.stdout, stop)
+	out, err := openOutlets(s.flags, s.stdout, nil, stop)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,13 +27,18 @@ type outlets struct {
 	live   bool     // what stands on tty is redrawn in place; set by views
 }
 
-// openOutlets opens what the flags ask for. stop is called as soon as stdout
-// fails, which Report would only notice at the next line but one.
-func openOutlets(f *runFlags, stdout io.Writer, stop context.CancelCauseFunc) (*outlets, error) {
-	o := &outlets{stdout: output.NewWriter(&watchedWriter{stdout, stop}), path: f.out}
+// openOutlets opens what the flags ask for. A stdout that is a terminal is
+// written through line, if there is one. stop is called as soon as stdout fails,
+// which Report would only notice at the next line but one.
+func openOutlets(f *runFlags, stdout io.Writer, line *output.StatusLine, stop context.CancelCauseFunc) (*outlets, error) {
+	o := &outlets{path: f.out}
 	if file, ok := stdout.(*os.File); ok && term.IsTerminal(int(file.Fd())) && !dumb() {
 		o.tty = file
+		if line != nil {
+			stdout = line
+		}
 	}
+	o.stdout = output.NewWriter(&watchedWriter{stdout, stop})
 	if f.out == "" {
 		return o, nil
 	}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/term"
+
+	"netprobe/output"
+	"netprobe/probe"
+	"netprobe/stats"
+)
+
+// A tally counts the hosts of a sweep on their way to the report, for whoever
+// wants to know before the end.
+type tally struct {
+	sink           probe.Sink
+	decided, alive atomic.Uint64
+	keep           bool // the hosts that are cut off: for --resume
+
+	mu        sync.Mutex
+	undecided []uint64 // Index of each of those
+}
+
+// Record implements probe.Sink; it may be called from several goroutines.
+func (t *tally) Record(r *probe.Result) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r.Outcome() {
+		t.decided.Add(1)
+		switch stats.StateOf(r) {
+		case stats.HostAlive:
+			t.alive.Add(1)
+		case stats.HostPending:
+			if t.keep {
+				t.undecided = append(t.undecided, uint64(r.Target.ID))
+			}
+		}
+	}
+	return t.sink.Record(r)
+}
+
+// unresolved records a name without an address: a host that cannot be tested.
+func (t *tally) unresolved(name string, err error) {
+	_ = t.Record(&probe.Result{ // the next Record meets the same error
+		Target: &probe.Target{Name: name, Err: err}, Status: probe.Failed, Reason: probe.ResolveFailed, Err: err,
+	})
+}
+
+// How often progress is shown, and over which time its rate is the mean.
+const (
+	progressEvery  = 200 * time.Millisecond
+	progressWindow = 5 * time.Second
+)
+
+// A meter measures how many hosts are decided a second.
+type meter struct {
+	mu    sync.Mutex
+	marks [progressWindow / progressEvery]mark // a ring
+	n     int                                  // marks so far
+}
+
+type mark struct {
+	at      time.Time
+	decided uint64
+}
+
+// sample is called at equal intervals, and returns the rate of late.
+func (m *meter) sample(at time.Time, decided uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.marks[m.n%len(m.marks)] = mark{at, decided}
+	m.n++
+}
+
+// rate is hosts a second since the oldest sample; 0 if that is unknown.
+func (m *meter) rate(at time.Time, decided uint64) float64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	oldest := m.marks[0]
+	if m.n > len(m.marks) {
+		oldest = m.marks[m.n%len(m.marks)]
+	}
+	if span := at.Sub(oldest.at); m.n > 0 && span > 0 {
+		return float64(decided-oldest.decided) / span.Seconds()
+	}
+	return 0
+}
+
+// progress says how far the run is.
+func (s *sweepRun) progress() output.Progress {
+	now := time.Now()
+	p := output.Progress{
+		Asked: s.hosts.Taken(), Decided: s.tally.decided.Load(), Alive: s.tally.alive.Load(),
+		Elapsed: now.Sub(s.start),
+	}
+	p.Planned, p.Known = s.hosts.Planned()
+	p.Rate = s.meter.rate(now, p.Decided)
+	return p
+}
+
+// showProgress has a line on stderr say how far the run is, if that is a
+// terminal, and everything else on the same terminal keep out of its way.
+func (s *sweepRun) showProgress(stderr io.Writer) {
+	file, ok := stderr.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) || dumb() || s.flags.quiet {
+		return
+	}
+	s.screen = file
+	s.line = output.NewStatusLine(s.stdout, file)
+	s.stderr = s.line.Messages()
+	s.logTo(s.stderr)
+}
+
+// hideProgress ends the line for good.
+func (s *sweepRun) hideProgress() {
+	if s.line != nil {
+		s.line.Close()
+	}
+}
+
+// watchProgress measures, and shows on a terminal, how far the run is, until ctx
+// ends.
+func (s *sweepRun) watchProgress(ctx context.Context) {
+	ticker := time.NewTicker(progressEvery)
+	defer ticker.Stop()
+	s.meter.sample(s.start, 0)
+	for {
+		select {
+		case now := <-ticker.C:
+			if s.line != nil {
+				s.line.Set(string(output.AppendProgress(nil, s.progress(), columns(s.screen))))
+			}
+			s.meter.sample(now, s.tally.decided.Load())
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// columns is the present width of a terminal in character cells.
+func columns(terminal *os.File) int {
+	cols, _, err := term.GetSize(int(terminal.Fd()))
+	if err != nil || cols <= 0 {
+		return 80
+	}
+	return cols
+}

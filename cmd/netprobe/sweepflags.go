@@ -1,0 +1,208 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"netprobe/output"
+	"netprobe/probe"
+	"netprobe/sweep"
+)
+
+// maxRetries bounds how often a silent host is asked again.
+const maxRetries = 10
+
+// sweepFlags are the flags of sweep.
+type sweepFlags struct {
+	runFlags
+
+	file         string
+	exclude      []string
+	excludeFiles []string
+	broadcast    bool
+	maxHosts     uint64
+
+	ordered bool
+	seed    uint64
+	shard   probe.Shard
+	resume  string
+
+	retries  int
+	backoff  float64
+	adaptive bool // no --rate was given
+
+	kinds    []kind
+	ttl, tos int // 0 for the system's
+	size     int
+	pattern  []byte
+	pmtu     string
+	socket   string
+
+	rest               bool // --all: what does not answer has records too
+	alive, unreachable bool
+	by                 prefixes
+}
+
+// define gives cmd its flags.
+func (f *sweepFlags) define(cmd *cobra.Command) {
+	var g flagGroups
+	f.which(g.add("Which hosts"))
+	f.order(g.add("In which order, and parts of it"))
+	f.pace(g.add("How fast and how often"))
+	f.probes(g.add("How to ask"))
+	f.leave(g.add("By which way"))
+	f.show(g.add("Output"))
+	g.attach(cmd)
+	completeFlags(cmd)
+	for _, name := range []string{"file", "exclude-file", "resume", "out"} {
+		_ = cmd.MarkFlagFilename(name)
+	}
+}
+
+// which defines the hosts beside those of the command line.
+func (f *sweepFlags) which(fs *pflag.FlagSet) {
+	f.maxHosts = sweep.DefaultMaxHosts
+	fs.VarP(textValue{&f.file, "FILE", "the name of a file, or - for stdin"}, "file", "f",
+		"more targets, read from `FILE` while they are probed; - is stdin. Blanks between them, # starts a comment")
+	fs.Var(listValue{&f.exclude, "LIST", "addresses, networks or ranges with commas between them"}, "exclude",
+		"leave out these addresses, networks and ranges (`LIST` with commas; may be repeated)")
+	fs.Var(fileListValue{&f.excludeFiles}, "exclude-file", "leave out what `FILE` lists (may be repeated)")
+	onOff(fs, &f.broadcast, "broadcast", "", "network and broadcast addresses of IPv4 networks as well")
+	fs.Var(uintValue{&f.maxHosts, 1}, "max-hosts", "refuse to sweep more than `N` addresses")
+	onOff(fs, &f.v4, "ipv4", "4", "IPv4 only")
+	onOff(fs, &f.v6, "ipv6", "6", "IPv6 only")
+	onOff(fs, &f.all, "all-addresses", "", "every address a name has, not just the first")
+}
+
+// order defines in which order hosts are asked, and which part of them.
+func (f *sweepFlags) order(fs *pflag.FlagSet) {
+	onOff(fs, &f.ordered, "ordered", "", "in their natural order; else mixed, so that no subnet gets a burst")
+	fs.Var(uintValue{&f.seed, 0}, "seed", "mix as the seed `N` says, to repeat an order (default random)")
+	hideZero(fs, "seed")
+	fs.Var(shardValue{&f.shard}, "shard", "only part `I/N` of the hosts: N machines share them without overlap or gap")
+	fs.Var(textValue{&f.resume, "FILE", "the name of a file that is to hold how far the sweep came"}, "resume",
+		"keep in `FILE` how far an interrupted sweep came, and go on from there the next time")
+}
+
+// pace defines how fast and how often hosts are asked, and how long to wait.
+func (f *sweepFlags) pace(fs *pflag.FlagSet) {
+	f.retries, f.timeout, f.backoff = 1, time.Second, 1.5
+	fs.VarP(intValue{&f.retries, 0, maxRetries}, "retries", "r", "ask a silent host so many times again")
+	fs.VarP(durationValue{&f.timeout, time.Millisecond, year}, "timeout", "W", "how long to wait for an answer to the first probe")
+	fs.Var(factorValue{&f.backoff}, "backoff", "each further wait is longer by this `FACTOR`")
+	fs.Var(durationValue{&f.late, 0, year}, "late", "how long after the last timeout an answer still makes a host alive")
+	hideZero(fs, "late")
+	fs.VarP(durationValue{&f.deadline, time.Millisecond, year}, "deadline", "w", "stop the run after `D`")
+	hideZero(fs, "deadline")
+	fs.Var(adaptiveValue{rateValue{&f.rate}}, "rate", "packets per second: at most `N`, or max; default adaptive, from 1000 up while nothing is lost")
+}
+
+// probes defines what hosts are asked with.
+func (f *sweepFlags) probes(fs *pflag.FlagSet) {
+	f.kinds, f.size, f.socket = []kind{{proto: "icmp"}}, 56, "auto"
+	fs.Var(kindsValue{&f.kinds}, "ping", "`LIST` of icmp, tcp:PORT, udp:PORT: the next kind for hosts that stay silent, as in icmp,tcp:443")
+	fs.VarP(hinted{intValue{&f.ttl, 1, 255}, millisHint}, "ttl", "t", "TTL or hop limit")
+	hideZero(fs, "ttl")
+	defineTOS(fs, &f.tos)
+	fs.VarP(hinted{intValue{&f.size, 0, maxPayload}, sizeHint}, "size", "s", "payload bytes")
+	fs.Var(patternValue{&f.pattern}, "pattern", "fill the payload with these bytes, up to 16")
+	fs.VarP(wordValue{&f.pmtu, pmtuWords}, "pmtudisc", "M", "path-MTU discovery: `MODE` do (never fragment), want, dont or probe")
+	defineSocket(fs, &f.socket)
+}
+
+// show defines where results go and how they look.
+func (f *sweepFlags) show(fs *pflag.FlagSet) {
+	onOff(fs, &f.rest, "all", "", "hosts that do not answer, too")
+	onOff(fs, &f.alive, "alive", "a", "nothing but the addresses that answer, one a line (-o fping)")
+	onOff(fs, &f.unreachable, "unreachable", "u", "nothing but the addresses that do not answer, one a line (-o fping)")
+	fs.Var(byValue{&f.by}, "by", "count by subnet as well, as in /24; for IPv4 and IPv6 as in /24,/64")
+	f.runFlags.show(fs, output.SweepFormats(), "table")
+	onOff(fs, &f.stamps, "timestamps", "D", "start each line with the time")
+}
+
+var sweepConflicts = []conflict{
+	{"ordered", "seed", "a seed says how the order is mixed; --ordered does not mix it"},
+	{"alive", "unreachable", "-a lists hosts that answer, -u those that do not; -o fping says it of each host"},
+	{"alive", "all", "-a lists hosts that answer; -o fping says of each host whether it does"},
+	{"unreachable", "all", "-u lists hosts that do not answer; -o fping says of each host whether it does"},
+	{"alive", "json", "the addresses alone are no records: jq -r 'select(.alive).addr' picks them"},
+	{"unreachable", "json", "the addresses alone are no records: --all adds them, jq -r 'select(.alive == false).addr' picks them"},
+	{"alive", "quiet", "-q leaves the summary alone, -a the addresses"},
+	{"unreachable", "quiet", "-q leaves the summary alone, -u the addresses"},
+	{"tos", "dscp", "the codepoint is the upper six bits of the TOS octet"},
+}
+
+// echoFlags are of use to ICMP probes alone.
+var echoFlags = []string{"size", "pattern", "pmtudisc", "socket", "late"}
+
+// check finishes the flags after parsing.
+func (f *sweepFlags) check(fs *pflag.FlagSet) error {
+	if err := checkConflicts(fs, sweepConflicts); err != nil {
+		return err
+	}
+	if err := f.runFlags.check(fs); err != nil {
+		return err
+	}
+	f.adaptive = !fs.Changed("rate")
+	if f.alive || f.unreachable {
+		if f.format != "" && f.format != "fping" {
+			return usage("leave out one of them: bare addresses are -o fping", "%s and -o %s contradict each other", f.listFlag(), f.format)
+		}
+		f.format = "fping"
+	}
+	if f.resume != "" && f.file == "-" {
+		return usage("put the targets into a file, to be read again: -f FILE", "--resume, but stdin cannot be read again")
+	}
+	for _, name := range echoFlags {
+		if fs.Changed(name) && !f.asks("icmp") {
+			return usage("leave it out, or ask with icmp as well: --ping icmp,"+kindsValue{&f.kinds}.String(), "--%s is of ICMP probes, and there are none", name)
+		}
+	}
+	return nil
+}
+
+func (f *sweepFlags) listFlag() string {
+	if f.alive {
+		return "-a"
+	}
+	return "-u"
+}
+
+// listed is which of fping's lists was asked for.
+func (f *sweepFlags) listed() string {
+	switch {
+	case f.alive:
+		return "alive"
+	case f.unreachable:
+		return "unreachable"
+	}
+	return ""
+}
+
+// asks reports whether there are probes by proto.
+func (f *sweepFlags) asks(proto string) bool {
+	return slices.ContainsFunc(f.kinds, func(k kind) bool { return k.proto == proto })
+}
+
+// checkTargets holds the flags against the targets of the command line; more
+// says that others are still to come.
+func (f *sweepFlags) checkTargets(specs []sweep.Spec, more bool) error {
+	v4 := f.network() == "ip4"
+	for _, s := range specs {
+		v4 = v4 || s.Range.First.Is4()
+		if err := checkZone(s.Range.First); err != nil {
+			return err
+		}
+	}
+	switch {
+	case f.asks("icmp") && v4 && f.size > maxPayload4:
+		return usage("an IPv4 packet carries an echo payload of 0 to 65507 bytes", "%d bytes do not fit into an IPv4 packet", f.size)
+	case f.by.v6 > 0 && f.by.v4 == 0 && (v4 || more && f.network() != "ip6"):
+		return usage(fmt.Sprintf("IPv4 has 32 bits; for both families: --by /24,/%d", f.by.v6), "--by /%d is longer than an IPv4 address", f.by.v6)
+	}
+	return nil
+}

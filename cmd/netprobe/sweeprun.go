@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"netprobe/output"
+	"netprobe/probe"
+	"netprobe/rawsock"
+	"netprobe/stats"
+	"netprobe/sweep"
+)
+
+// A sweepRun is one pass over many hosts, from opening the sockets to the exit
+// code.
+type sweepRun struct {
+	common
+	f       *sweepFlags
+	targets []string     // as they were written
+	specs   []sweep.Spec // the same, read
+	chosen  bool         // --ping was given
+	list    *list
+	hosts   *sweep.Hosts
+	from    *sweep.State // where an earlier run stopped; nil for none
+
+	screen *os.File // stderr if progress is shown there
+	start  time.Time
+	stats  *stats.Sweep
+	tally  *tally
+	meter  meter
+
+	ending atomic.Bool // a signal came: no further host is asked
+	bad    *bads
+}
+
+// run is the whole life of a run. Its error is a *failure or a status.
+func (s *sweepRun) run(ctx context.Context) error {
+	ctx, stop, end := s.limit(ctx)
+	defer end()
+	defer s.watchSignals(func() (last bool) { return s.onStop(stop) })()
+
+	c, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	out, err := s.settle(stop)
+	if err != nil {
+		return err
+	}
+	if err := c.check(s.flags); err != nil {
+		return err
+	}
+	if err := s.mark(); err != nil {
+		return err
+	}
+	if err := s.announce(out, c); err != nil {
+		return err
+	}
+	defer s.hideProgress()
+	runErr := s.drive(ctx, c)
+	over, err := s.finish(ctx, runErr)
+	s.hideProgress()
+	outErr := out.close(s.stderr)
+	s.bad.flush()
+	s.sayFew(append(s.leave(), c.doubts()...))
+	c.log(s.log)
+	switch {
+	case outErr != nil:
+		return outErr
+	case err != nil:
+		return err
+	}
+	return status(over.Exit)
+}
+
+// announce sets up what shows the run.
+func (s *sweepRun) announce(out *outlets, c *crew) error {
+	views, err := out.views(s.flags, s.display, s.flags.quiet, 0)
+	if err != nil {
+		return untested(err)
+	}
+	s.stats = stats.NewSweep(s.f.by.v4, s.f.by.v6)
+	h := s.header()
+	h.Size = s.f.size
+	c.describe(h)
+	h.Sweep = &output.SweepHeader{
+		Stats: s.stats, Targets: s.written(), All: s.f.rest, List: s.f.listed(),
+		By4: s.f.by.v4, By6: s.f.by.v6, Progress: s.progress, Sent: c.packets,
+	}
+	h.Sweep.Names, h.Sweep.IPv6 = s.foresee()
+	s.start = h.Start
+	report := output.NewReport(h, nil, views...)
+	s.tally = &tally{sink: report, keep: s.f.resume != ""}
+	s.bad.failed = s.tally.unresolved
+	s.report.Store(report)
+	s.log.Info("order", "seed", s.f.seed, "ordered", s.f.ordered)
+	return nil
+}
+
+// drive lets the crew ask while targets are read and looked up beside it. It
+// returns the error that ended the run, nil if it ended as it should.
+func (s *sweepRun) drive(ctx context.Context, c *crew) error {
+	if err := s.report.Load().Begin(); err != nil {
+		return &probe.SinkError{Err: err}
+	}
+	reading, done := context.WithCancel(ctx)
+	var helpers sync.WaitGroup
+	helpers.Go(func() { s.watchProgress(reading) })
+	helpers.Go(func() {
+		if err := s.hosts.Run(reading); err != nil && reading.Err() == nil {
+			s.bad.broke(err)
+		}
+	})
+	err := probe.Run(ctx, c, s.tally)
+	done()
+	helpers.Wait()
+	return err
+}
+
+// finish judges the run and shows its end. Its error is that of a run that
+// failed as a whole.
+func (s *sweepRun) finish(ctx context.Context, runErr error) (*output.End, error) {
+	how := judge(ctx, runErr)
+	if s.ending.Load() && how.by == "done" {
+		how.by = "signal"
+	}
+	end := &output.End{StoppedBy: how.by, Exit: s.exitCode(how), Time: time.Now()}
+	_ = s.report.Load().End(end) // closing the output meets the same error
+	switch {
+	case how.failed:
+		return end, untested(fmt.Errorf("the run stopped: %w", runErr))
+	case s.idle(how) && !s.bad.any():
+		return end, untested(fmt.Errorf("no targets in %s", s.list.name))
+	}
+	return end, nil
+}
+
+// exitCode is the contract's: 3 wins over 1. A host whose turn never came was
+// not tested; but a reader of stdout who left had seen enough.
+func (s *sweepRun) exitCode(how stopped) int {
+	sum := s.stats.Summary()
+	left := sum.Pending > 0 || how.by != "done" && !s.complete()
+	switch {
+	case how.broken, s.bad.any(), sum.Failed > 0, left && how.by != "output", s.idle(how):
+		return exitUntested
+	case sum.Alive < sum.Hosts-sum.Pending:
+		return exitSilent
+	}
+	return exitAnswered
+}
+
+// idle reports whether a stream brought no host at all.
+func (s *sweepRun) idle(how stopped) bool {
+	return how.by == "done" && s.f.file != "" && s.hosts.Taken() == 0 && s.f.shard.N == 0 && s.from == nil
+}
+
+// complete reports whether every host of the run was handed out.
+func (s *sweepRun) complete() bool {
+	planned, known := s.hosts.Planned()
+	return known && s.hosts.Taken() >= planned
+}
+
+// onStop is what a signal to stop means: the end, or with --resume first that
+// no further host is asked, since those in flight are soon decided.
+func (s *sweepRun) onStop(stop context.CancelCauseFunc) (last bool) {
+	if s.f.resume == "" || s.report.Load() == nil || s.ending.Swap(true) {
+		stop(errSignal)
+		return true
+	}
+	s.hosts.Stop()
+	n := s.hosts.Taken() - min(s.tally.decided.Load(), s.hosts.Taken())
+	fmt.Fprintf(s.stderr, "netprobe: finishing %d hosts in flight; Ctrl-C again to leave them to the next run\n", n)
+	return false
+}
+
+// written is the targets as the user wrote them.
+func (s *sweepRun) written() string {
+	words := s.targets
+	if s.f.file != "" {
+		words = append(words[:len(words):len(words)], "-f", s.f.file)
+	}
+	return strings.Join(words, " ")
+}
+
+// foresee reports what may be among the hosts: names, IPv6 addresses.
+func (s *sweepRun) foresee() (names, v6 bool) {
+	names = s.f.file != "" || slices.ContainsFunc(s.specs, func(p sweep.Spec) bool { return !p.Range.First.IsValid() })
+	return names, slices.Contains(s.f.families(s.specs), rawsock.IPv6)
+}
