@@ -10,17 +10,18 @@ import (
 // it is a permutation that is computed, keyed by a seed, the same on every
 // machine for ever, since sweeps are split over machines and resumed by it.
 //
-// The permutation is a Feistel network over the next power of two, whose two
-// parts take turns at changing each other (so their sizes may differ by a bit).
-// Results beyond n are sent through it again until they fall below n: that
-// walks along a cycle, which must come back to its start, so every number below
-// n is reached from exactly one. (Black and Rogaway, "Ciphers with Arbitrary
-// Finite Domains", 2002.) It spreads load; it is no cipher.
+// The permutation is a Feistel network: a number is split into a low part, of
+// half the bits, and a high part, and the parts take turns at changing each
+// other. It permutes the least multiple of the low part's size that is not below
+// n. Results beyond n, which are rare, are sent through it again until they fall
+// below n: that walks along a cycle, which must come back to its start, so every
+// number below n is reached from exactly one. (Black and Rogaway, "Ciphers with
+// Arbitrary Finite Domains", 2002.) It spreads load; it is no cipher.
 type Order struct {
 	n        uint64
 	key, mul uint64
-	low      uint8 // bits of the low part
-	high     uint8 // bits of the high part: as many or one more
+	high     uint64 // how many high parts there are
+	low      uint8  // bits of the low part
 	ordered  bool
 }
 
@@ -35,8 +36,8 @@ const golden = 0x9e3779b97f4a7c15
 func NewOrder(n, seed uint64, ordered bool) Order {
 	o := Order{n: n, ordered: ordered || n < 2}
 	if !o.ordered {
-		width := uint8(bits.Len64(n - 1))
-		o.low, o.high = width/2, width-width/2
+		o.low = uint8(bits.Len64(n-1) / 2)
+		o.high = (n-1)>>o.low + 1
 		o.key, o.mul = scramble(seed), scramble(seed+golden)|1
 	}
 	return o
@@ -76,34 +77,47 @@ func (o Order) Index(v uint64) uint64 {
 }
 
 func (o *Order) forward(v uint64) uint64 {
-	lowMask, highMask := uint64(1)<<o.low-1, uint64(1)<<o.high-1
-	low, high := v&lowMask, v>>o.low
+	mask := uint64(1)<<o.low - 1
+	low, high := v&mask, v>>o.low
 	key := o.key
 	for range rounds {
-		high ^= o.mix(low+key) & highMask
-		low ^= o.mix(high-key) & lowMask
+		if high += o.below(o.mix(low + key)); high >= o.high {
+			high -= o.high
+		}
+		low ^= o.mix(high-key) >> (64 - o.low)
 		key += golden
 	}
 	return high<<o.low | low
 }
 
 func (o *Order) backward(v uint64) uint64 {
-	lowMask, highMask := uint64(1)<<o.low-1, uint64(1)<<o.high-1
-	low, high := v&lowMask, v>>o.low
+	mask := uint64(1)<<o.low - 1
+	low, high := v&mask, v>>o.low
 	key := o.key + (rounds*golden)&(1<<64-1)
 	for range rounds {
 		key -= golden
-		low ^= o.mix(high-key) & lowMask
-		high ^= o.mix(low+key) & highMask
+		low ^= o.mix(high-key) >> (64 - o.low)
+		if sub := o.below(o.mix(low + key)); high >= sub {
+			high -= sub
+		} else {
+			high += o.high - sub
+		}
 	}
 	return high<<o.low | low
 }
 
-// mix folds the 128-bit product of x and a key: every bit of x reaches the low
-// bits of the result through its high half.
+// below scales x to a high part.
+func (o *Order) below(x uint64) uint64 {
+	hi, _ := bits.Mul64(x, o.high)
+	return hi
+}
+
+// mix spreads x over the high bits of its result. The product with a key is
+// folded, which no sum of inputs gets through, and what then differs in any bit
+// is carried up by another product.
 func (o *Order) mix(x uint64) uint64 {
 	hi, lo := bits.Mul64(x, o.mul)
-	return hi ^ lo
+	return (hi ^ lo) * golden
 }
 
 // scramble spreads every bit of x over all bits (the output of SplitMix64:
