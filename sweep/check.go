@@ -2,7 +2,6 @@ package sweep
 
 import (
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 )
@@ -12,9 +11,6 @@ type Listing struct {
 	Hosts uint64 // addresses and names, in all shards together
 	file  [sha256.Size]byte
 }
-
-// errNothing says that there is nothing to sweep.
-var errNothing = errors.New("no addresses to sweep: none listed, or all excluded")
 
 // Check reads the whole of c.File, which is Steady, before anything is sent, and
 // then needs to be rewound. Put the Listing into c: with it the number of hosts
