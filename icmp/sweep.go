@@ -25,7 +25,7 @@ type SweepConfig struct {
 	Pattern  []byte // repeated over the payload; nil counts up as ping does
 	NoStamps bool   // no transmit timestamps, which cost one receive a packet: RTTs are then by the user clock
 
-	Socket rawsock.Config // Family, ID, IDs, MaxSize and NoStamps are the engine's to set
+	Socket rawsock.Config // Family, ID, IDs, MaxSize, NoStamps and Broadcast are the engine's to set
 }
 
 // SweepCounters are what a Sweep saw beside its Results.
@@ -189,6 +189,7 @@ func (s *Sweep) openLane(l *sweepLane) error {
 	cfg := s.cfg.Socket
 	cfg.Family, cfg.IDs, cfg.NoStamps = l.family, s.idsNeeded(), s.cfg.NoStamps
 	cfg.MaxSize = rawsock.EchoHeaderLen + s.cfg.Size
+	cfg.Broadcast = true // of several networks, some address may be one
 	conns, err := openConns(cfg)
 	for _, c := range conns {
 		s.kind = c.Kind()

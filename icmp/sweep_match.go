@@ -76,7 +76,9 @@ func (s *Sweep) takeEcho(l *sweepLane, a *ask, wire uint32, m *rawsock.Message) 
 		s.takeBad(l, cur, r)
 		return
 	}
-	s.cfg.Pace.Heard(a.addr, a.sent, s.seen.Sub(s.start), int(a.try))
+	if cur.undecided() && (!cur.held || l.held[cur.n].responder == nil) {
+		s.cfg.Pace.Heard(a.addr, a.sent, s.seen.Sub(s.start), int(a.try))
+	}
 	s.answer(l, cur, r, host)
 }
 

@@ -44,19 +44,17 @@ func (s *Sweep) collect(now time.Duration) (wake time.Duration, sending bool) {
 	return now, sending
 }
 
-// nextTurn returns the next probe: one that had to wait, a silent host's, or
-// that of a host not asked yet. Without a lane there is none before wake.
+// nextTurn returns the next probe that may leave: one that had to wait, a silent
+// host's, or that of a host not asked yet. Without a lane there is none before
+// wake.
 func (s *Sweep) nextTurn(now time.Duration) (t turn, wake time.Duration) {
 	for range maxPostponed {
 		if s.waiting.next() <= now {
-			t := s.waiting.take()
-			if a := t.lane.at(t.prev); t.prev == 0 || a != nil && a.state == askSilent {
-				return t, 0
+			t = s.waiting.take()
+			if a := t.lane.at(t.prev); t.prev != 0 && (a == nil || a.state != askSilent) {
+				continue // it answered after all
 			}
-			continue // it answered after all
-		}
-		t, wake := s.newTurn()
-		if t.lane == nil {
+		} else if t, wake = s.newTurn(); t.lane == nil {
 			return t, wake
 		}
 		if t.at = s.cfg.Pace.Turn(t.who.Addr, now); t.at <= now {
@@ -129,7 +127,11 @@ func (s *Sweep) launch(t turn, now time.Duration) {
 	a := l.add()
 	a.addr, a.index, a.try, a.sent = t.who.Addr, t.who.Index, t.try, now
 	l.name(a, t.who.Name)
-	s.cfg.Pace.Take(t.who.Addr, now)
+	if t.try == 1 {
+		s.cfg.Pace.Take(t.who.Addr, now)
+	} else {
+		s.cfg.Pace.Again(t.who.Addr, now)
+	}
 
 	wire, index, seq := l.wire(a.n)
 	p := l.ports[0]

@@ -69,4 +69,5 @@ type Config struct {
 	Timeout   time.Duration // SO_RCVTIMEO: longest block of Wait; 0 means 100 ms
 	MaxSize   int           // largest ICMP message to receive whole, bytes; 0 means 2048
 	NoStamps  bool          // no transmit timestamps (they cost one receive a packet)
+	Broadcast bool          // may send to the broadcast addresses of this host's networks, which is refused as Denied otherwise
 }

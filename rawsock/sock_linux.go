@@ -142,6 +142,7 @@ func (cfg *Config) options(k Kind) []option {
 		return o
 	}
 	add(true, "IP_RECVERR", unix.SOL_IP, unix.IP_RECVERR, 1)
+	add(cfg.Broadcast, "SO_BROADCAST", unix.SOL_SOCKET, unix.SO_BROADCAST, 1)
 	add(k == Datagram, "IP_RECVTTL", unix.SOL_IP, unix.IP_RECVTTL, 1)
 	add(cfg.TTL != 0, "IP_TTL", unix.SOL_IP, unix.IP_TTL, cfg.TTL)
 	add(cfg.TOS != 0, "IP_TOS", unix.SOL_IP, unix.IP_TOS, cfg.TOS)
