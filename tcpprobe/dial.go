@@ -32,7 +32,7 @@ func newDialer(socket *rawsock.Config) *dialer {
 func (d *dialer) Ask(ctx context.Context, t crew.Try) crew.Answer {
 	dst := t.To.Addr()
 	if ctx.Err() != nil {
-		return canceled(time.Time{})
+		return canceled()
 	}
 	if a, ok := crew.Unable(dst, &d.hook.Config); ok {
 		return a
@@ -59,8 +59,8 @@ func (d *dialer) Ask(ctx context.Context, t crew.Try) crew.Answer {
 	return a
 }
 
-func canceled(sent time.Time) crew.Answer {
-	return crew.Answer{Result: probe.Result{Status: probe.Pending, Reason: probe.Canceled, Sent: sent}}
+func canceled() crew.Answer {
+	return crew.Answer{Result: probe.Result{Status: probe.Pending, Reason: probe.Canceled}}
 }
 
 // connected judges a connection that stands. It may be one with itself: where
@@ -90,16 +90,26 @@ func from(dst netip.Addr, s probe.Status, why probe.Reason, took time.Duration) 
 // clock puts the kernel's round-trip time in the place of ours, which counts
 // from the first SYN whichever was answered, and how long this process took to
 // notice. Where a SYN was sent again and the target sends no TCP timestamps, the
-// kernel does not know which one was answered (RFC 6298, section 3): then ours stays.
+// kernel does not know which one was answered (RFC 6298, section 3) and tells
+// no time: then ours counts from the last.
 func clock(a *crew.Answer, h rawsock.Handshake) {
-	if h.RTT <= 0 || h.RTT > a.RTT {
-		return
+	switch {
+	case h.RTT > 0 && h.RTT <= a.RTT:
+		if h.Retrans == 0 {
+			a.Host = a.RTT - h.RTT
+		}
+		a.RTT, a.Clock = h.RTT, probe.Kernel
+	case h.Retrans > 0:
+		if since := a.RTT - time.Duration(h.Retrans)*synTimeout; since > 0 {
+			a.RTT = since
+		}
 	}
-	if h.Retrans == 0 {
-		a.Host = a.RTT - h.RTT
-	}
-	a.RTT, a.Clock = h.RTT, probe.Kernel
 }
+
+// synTimeout is how long the kernel waits for the answer to a SYN before it
+// sends another (RFC 6298, section 2.1). From the second on some wait twice as long each
+// time: then a little too much is counted, never too little.
+const synTimeout = time.Second
 
 // ended judges a connect that failed after took.
 func (d *dialer) ended(ctx context.Context, t crew.Try, err error, took time.Duration) crew.Answer {
@@ -122,10 +132,11 @@ func (d *dialer) ended(ctx context.Context, t crew.Try, err error, took time.Dur
 	case errno == syscall.ECONNRESET, errno == syscall.EPIPE:
 		// Accepted, and reset before we looked.
 		return from(dst, probe.Reply, probe.Connected, took)
-	case errno == syscall.ETIMEDOUT, errno == 0 && ctx.Err() == nil && isTimeout(err):
+	case errno == syscall.ETIMEDOUT, errno == 0 && took >= t.Timeout && isTimeout(err):
 		return silent(dst, e.Local)
-	case errno == 0 && ctx.Err() != nil:
-		return canceled(time.Time{})
+	case errno == 0 && (ctx.Err() != nil || isTimeout(err)):
+		// A deadline of ctx may be noticed by the dial before ctx says so.
+		return canceled()
 	}
 	return crew.Failure(dst, &d.hook.Config, err)
 }

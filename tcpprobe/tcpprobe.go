@@ -45,12 +45,14 @@ type Counters = crew.Counters
 
 // NewSweep returns a Sweep. Nothing is opened before Probe.
 func NewSweep(cfg SweepConfig) *Sweep {
-	s := &Sweep{cfg: cfg}
-	s.crew = crew.New(crew.Config{
+	return newSweep(cfg, func() crew.Asker { return newDialer(&cfg.Socket) })
+}
+
+func newSweep(cfg SweepConfig, asker func() crew.Asker) *Sweep {
+	return &Sweep{cfg: cfg, crew: crew.New(crew.Config{
 		Source: cfg.Source, Port: cfg.Port, Retries: cfg.Retries, Timeout: cfg.Timeout, Backoff: cfg.Backoff,
 		Pace: cfg.Pace, Limit: cfg.Limit, Each: rawsock.DialCost,
-	}, func() crew.Asker { return newDialer(&s.cfg.Socket) })
-	return s
+	}, asker)}
 }
 
 // Check returns why no connect at all could work (an interface or source
