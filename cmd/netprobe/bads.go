@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 
 	"netprobe/output"
@@ -43,8 +44,16 @@ func (b *bads) tell(line int, text string, err error) {
 		b.lines.add(fmt.Sprintf("%s:%d: %q: %s", output.Escape(b.source), line, text, output.Escape(err.Error())))
 		return
 	}
-	b.names.add(fmt.Sprintf("%s: %s", output.Escape(text), output.Escape(err.Error())))
+	b.names.add(fmt.Sprintf("%s: %s%s", output.Escape(text), output.Escape(err.Error()), fileHint(text)))
 	b.failed(text, err)
+}
+
+// fileHint speaks up where a name without address is that of a file.
+func fileHint(name string) string {
+	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
+		return fmt.Sprintf(" (targets from this file: -f %q)", name)
+	}
+	return ""
 }
 
 // broke takes in that the stream ended with an error.

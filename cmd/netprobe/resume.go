@@ -55,7 +55,7 @@ func (s *sweepRun) mark() error {
 func (s *sweepRun) sayGoingOn() {
 	left, _ := s.hosts.Planned()
 	asked := s.from.Position - uint64(len(s.from.Undecided))
-	fmt.Fprintf(s.stderr, "netprobe: going on at %d %%: %s hosts were asked before\n", asked*100/max(asked+left, 1), grouped(asked))
+	fmt.Fprintf(s.stderr, "netprobe: going on at %d %%: %s asked before\n", asked*100/max(asked+left, 1), hostCount(asked))
 }
 
 // leave writes how far the run came, or removes the file if there is nothing
@@ -76,11 +76,14 @@ func (s *sweepRun) leave() []string {
 	return []string{fmt.Sprintf("the same command goes on from here: %q knows how far it came", s.f.resume)}
 }
 
-// grouped is n with commas between thousands, as progress and summary have it.
-func grouped(n uint64) string {
+// hostCount is "1 host" or "1,022 hosts", with the commas that progress has.
+func hostCount(n uint64) string {
+	if n == 1 {
+		return "1 host"
+	}
 	digits := fmt.Sprint(n)
 	for i := len(digits) - 3; i > 0; i -= 3 {
 		digits = digits[:i] + "," + digits[i:]
 	}
-	return digits
+	return digits + " hosts"
 }

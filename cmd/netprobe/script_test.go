@@ -57,6 +57,15 @@ type script struct {
 var networks = map[string]lab.Topology{
 	// Every address answers but 203.0.113.9 and 2001:db8:7::9.
 	"plain": {Hosts: []lab.Host{{At: lab.At("203.0.113.9/32", "2001:db8:7::9/128"), Silent: true}, {}}},
+	// 203.0.113.2 filters echo but not port 443, 203.0.113.3 is silent, a router
+	// has no way to 203.0.113.4, and 203.0.113.5 answers from another address.
+	"office": {Hosts: []lab.Host{
+		{At: lab.At("203.0.113.2/32"), Drop: lab.Filter{ICMP: true}, TCP: []uint16{443}},
+		{At: lab.At("203.0.113.3/32"), Silent: true},
+		{At: lab.At("203.0.113.4/32"), Error: lab.HostUnreachable},
+		{At: lab.At("203.0.113.5/32"), From: lab.Addrs("198.51.100.5")},
+		{},
+	}},
 	// The first three packets to each address vanish.
 	"recovering": {Hook: lab.Each(map[int]lab.Verdict{1: {Drop: true}, 2: {Drop: true}, 3: {Drop: true}})},
 	// The fourth packet to each address vanishes.

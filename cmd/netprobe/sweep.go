@@ -25,14 +25,14 @@ func newSweep(args []string) *cobra.Command {
 			"faster as long as nothing is lost; the order is mixed, so that no subnet gets a\n" +
 			"burst. Exit code: 0 all hosts answered, 1 some did not, 2 usage (nothing was sent),\n" +
 			"3 could not test them all.",
-		Example: "  netprobe sweep 192.0.2.0/24                          who answers, as they answer\n" +
-			"  netprobe sweep -a 192.0.2.1-192.0.2.99               their addresses and nothing else\n" +
-			"  netprobe sweep --exclude 192.0.2.128/25 192.0.2.0/24 2001:db8::/112\n" +
-			"  netprobe sweep --ping icmp,tcp:443,tcp:22 192.0.2.0/24   where echo is filtered\n" +
-			"  netprobe sweep --by /24 -q 10.0.0.0/12               a million hosts, counted by subnet\n" +
-			"  netprobe sweep --rate 500 --resume state 10.0.0.0/8  Ctrl-C, and go on the next day\n" +
-			"  netprobe sweep --shard 2/4 10.0.0.0/12               the second quarter of it, on one of four machines\n" +
-			"  awk '{print $1}' hosts | netprobe sweep -f - --json | jq -r 'select(.alive).addr'",
+		Example: "  netprobe sweep 192.0.2.0/24                      who answers, as they answer\n" +
+			"  netprobe sweep -a 192.0.2.1-192.0.2.99           their addresses and nothing else\n" +
+			"  netprobe sweep 192.0.2.0/24 2001:db8::/112 --exclude 192.0.2.128/25\n" +
+			"  netprobe sweep --ping icmp,tcp:443 192.0.2.0/24  where echo may be filtered\n" +
+			"  netprobe sweep -q --by /24 10.0.0.0/12           a million hosts, counted by subnet\n" +
+			"  netprobe sweep --resume state 10.0.0.0/8         Ctrl-C, and the same again goes on\n" +
+			"  netprobe sweep --shard 2/4 10.0.0.0/8            on the second of four machines\n" +
+			"  awk '{print $1}' list | netprobe sweep -f - --json | jq -r 'select(.alive).addr'",
 		RunE: func(cmd *cobra.Command, targets []string) error {
 			s, err := f.prepare(cmd, targets)
 			if err != nil {
@@ -105,7 +105,7 @@ func (f *sweepFlags) hosts(s *sweepRun, specs []sweep.Spec, exclude *probe.Range
 			return nil, f.hostsFailure(err)
 		}
 		if cfg.Listing.Hosts == 0 {
-			return nil, usage("", "nothing to sweep: no target is listed, or all are excluded")
+			return nil, usage("see what -f lists, and what --exclude and --exclude-file leave of it", "nothing to sweep: no target is listed, or all are excluded")
 		}
 	}
 	if cfg.Steady {

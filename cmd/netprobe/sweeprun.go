@@ -29,8 +29,9 @@ type sweepRun struct {
 	hosts   *sweep.Hosts
 	from    *sweep.State // where an earlier run stopped; nil for none
 
+	header *output.Header
+	notes  []string // what the end has to say, where the output has no place for it
 	screen *os.File // stderr if progress is shown there
-	start  time.Time
 	stats  *stats.Sweep
 	tally  *tally
 	meter  meter
@@ -69,7 +70,7 @@ func (s *sweepRun) run(ctx context.Context) error {
 	s.hideProgress()
 	outErr := out.close(s.stderr)
 	s.bad.flush()
-	s.sayFew(append(s.leave(), c.doubts()...))
+	s.sayFew(slices.Concat(s.notes, s.leave(), c.doubts()))
 	c.log(s.log)
 	switch {
 	case outErr != nil:
@@ -87,7 +88,8 @@ func (s *sweepRun) announce(out *outlets, c *crew) error {
 		return untested(err)
 	}
 	s.stats = stats.NewSweep(s.f.by.v4, s.f.by.v6)
-	h := s.header()
+	h := s.common.header()
+	s.header = h
 	h.Size = s.f.size
 	c.describe(h)
 	h.Sweep = &output.SweepHeader{
@@ -95,7 +97,6 @@ func (s *sweepRun) announce(out *outlets, c *crew) error {
 		By4: s.f.by.v4, By6: s.f.by.v6, Progress: s.progress, Sent: c.packets,
 	}
 	h.Sweep.Names, h.Sweep.IPv6 = s.foresee()
-	s.start = h.Start
 	report := output.NewReport(h, nil, views...)
 	s.tally = &tally{sink: report, keep: s.f.resume != ""}
 	s.bad.failed = s.tally.unresolved
@@ -132,7 +133,10 @@ func (s *sweepRun) finish(ctx context.Context, runErr error) (*output.End, error
 		how.by = "signal"
 	}
 	end := &output.End{StoppedBy: how.by, Exit: s.exitCode(how), Time: time.Now()}
-	_ = s.report.Load().End(end) // closing the output meets the same error
+	_ = s.report.Load().End(end)                                                 // closing the output meets the same error
+	if f := s.flags.format; (f == "fping" || f == "csv") && how.by != "output" { // which have nothing but hosts
+		s.notes = output.SweepNotes(s.header, end)
+	}
 	switch {
 	case how.failed:
 		return end, untested(fmt.Errorf("the run stopped: %w", runErr))
@@ -175,8 +179,10 @@ func (s *sweepRun) onStop(stop context.CancelCauseFunc) (last bool) {
 		return true
 	}
 	s.hosts.Stop()
-	n := s.hosts.Taken() - min(s.tally.decided.Load(), s.hosts.Taken())
-	fmt.Fprintf(s.stderr, "netprobe: finishing %d hosts in flight; Ctrl-C again to leave them to the next run\n", n)
+	taken, decided := s.hosts.Taken(), s.tally.decided.Load()
+	if taken > decided {
+		fmt.Fprintf(s.stderr, "netprobe: finishing %s in flight; Ctrl-C again to leave them to the next run\n", hostCount(taken-decided))
+	}
 	return false
 }
 

@@ -36,10 +36,24 @@ func (f *sweepFlags) parseTargets(args []string) ([]sweep.Spec, error) {
 	for i, arg := range args {
 		var err error
 		if specs[i], err = p.Parse(arg); err != nil {
-			return nil, usage(targetHint(arg), "%q: %v", arg, err)
+			return nil, f.badTarget(arg, err)
 		}
 	}
 	return specs, nil
+}
+
+// badTarget says why arg is no target of this run.
+func (f *sweepFlags) badTarget(arg string, err error) error {
+	any := f.parser()
+	any.Family = 0
+	if _, ofOther := any.Parse(arg); ofOther == nil {
+		only, other := "IPv4", "IPv6"
+		if f.network() == "ip6" {
+			only, other = other, only
+		}
+		return usage(fmt.Sprintf("leave out -%c or the %s source address", only[3], only), "%q is %s in a run with %s only", arg, other, only)
+	}
+	return usage(targetHint(arg), "%q: %v", arg, err)
 }
 
 // targetHint says what to write instead of arg.
@@ -55,6 +69,8 @@ func targetHint(arg string) string {
 		return fmt.Sprintf("the lower address comes first: %v-%v", b, a)
 	case a.IsLinkLocalUnicast() && a.Zone() == "" || strings.HasPrefix(strings.ToLower(arg), "fe80:"):
 		return "name the interface with -I; " + interfaceHint()
+	case strings.Contains(arg, "://"), strings.Count(arg, ":") == 1 && !strings.Contains(arg, "/"):
+		return hostHint(arg, nil)
 	case err == nil && !info.IsDir():
 		return fmt.Sprintf("targets from a file are -f %q", arg)
 	}

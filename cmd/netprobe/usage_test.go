@@ -84,27 +84,33 @@ func TestUsage(t *testing.T) {
 		{"completion for nobody", []string{"completion"}, "completion needs the name of one shell", "bash"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var stdout, stderr bytes.Buffer
-			code := run(t.Context(), tt.args, strings.NewReader(""), &stdout, &stderr)
-			if code != exitUsage {
-				t.Errorf("exit code %d, want %d", code, exitUsage)
-			}
-			if stdout.Len() > 0 {
-				t.Errorf("stdout: %q", stdout.String())
-			}
-			line, hints, _ := strings.Cut(stderr.String(), "\n")
-			if line != "netprobe: "+tt.line {
-				t.Errorf("got  %s\nwant netprobe: %s", line, tt.line)
-			}
-			if !strings.HasPrefix(hints, "hint: ") || !strings.Contains(hints, tt.hint) {
-				t.Errorf("hints %q, want %q in them", hints, tt.hint)
-			}
-			for _, r := range stderr.String() {
-				if r < ' ' && r != '\n' || r == '\u202e' {
-					t.Errorf("control character in %q", stderr.String())
-				}
-			}
+			checkUsage(t, tt.args, tt.line, tt.hint)
 		})
+	}
+}
+
+// checkUsage runs a command line that must be refused with that line and, in the
+// hints, with hint.
+func checkUsage(t *testing.T, args []string, want, hint string) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), args, strings.NewReader(""), &stdout, &stderr); code != exitUsage {
+		t.Errorf("exit code %d, want %d", code, exitUsage)
+	}
+	if stdout.Len() > 0 {
+		t.Errorf("stdout: %q", stdout.String())
+	}
+	line, hints, _ := strings.Cut(stderr.String(), "\n")
+	if line != "netprobe: "+want {
+		t.Errorf("got  %s\nwant netprobe: %s", line, want)
+	}
+	if !strings.HasPrefix(hints, "hint: ") || !strings.Contains(hints, hint) {
+		t.Errorf("hints %q, want %q in them", hints, hint)
+	}
+	for _, r := range stderr.String() {
+		if r < ' ' && r != '\n' || r == '\u202e' {
+			t.Errorf("control character in %q", stderr.String())
+		}
 	}
 }
 
@@ -121,7 +127,7 @@ func TestUsageManyTargets(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{"help"}, {"--help"}, {"help", "ping"}, {"ping", "-h"}, {"help", "trace"}, {"trace", "-h"}, {"version", "--help"}, {"help", "completion"}} {
+	for _, args := range [][]string{{"help"}, {"--help"}, {"help", "ping"}, {"ping", "-h"}, {"help", "trace"}, {"trace", "-h"}, {"help", "sweep"}, {"sweep", "-h"}, {"version", "--help"}, {"help", "completion"}} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), args, nil, &stdout, &stderr); code != 0 || stderr.Len() > 0 {
 			t.Errorf("%q: exit code %d, stderr %q", args, code, stderr.String())
