@@ -11,8 +11,8 @@ import (
 //
 // What surprises: net closes the socket of a dial that failed, and with it goes
 // what only the kernel knows, such as who rejected the connection. On Linux
-// Control therefore keeps a second descriptor of each TCP socket, for End, until
-// Close: a dial takes two descriptors.
+// Control therefore keeps a second descriptor of each TCP socket until Close: a
+// dial takes two.
 type Dial struct {
 	Config Config // Source, Interface, Mark, TTL and TOS count
 	kept   kept   // what differs by operating system
@@ -27,20 +27,26 @@ func (d *Dial) Control(network, _ string, c syscall.RawConn) error {
 	return d.control(network, c)
 }
 
-// End tells what the kernel knows of a TCP dial that failed. It is the zero
-// value where the system does not tell.
+// Rejected tells who rejected a TCP dial that failed; ok is false if nobody did,
+// or where the system does not tell.
+func (d *Dial) Rejected() (r Rejection, ok bool) { return d.rejected() }
+
+// Local is the address a TCP dial left from, without zone; invalid if it did
+// not, or where the system does not tell.
+func (d *Dial) Local() netip.Addr { return d.local() }
+
+// End tells what ended a TCP dial for whose end package net did not wait. It is
+// the zero value where nothing has, or the system does not tell.
 func (d *Dial) End() Ending { return d.end() }
 
 // Close lets go of the socket. It may be called twice, and without a dial.
 func (d *Dial) Close() { d.close() }
 
-// Ending is what the kernel knows of a dial that package net gave up.
+// Ending is what became of a dial after package net gave it up.
 type Ending struct {
-	Rejection Rejection     // valid if its From is
-	Errno     syscall.Errno // what ended it, where net has not asked; 0 if nothing did
-	Connected bool          // it was answered all the same, as net gave up
+	Errno     syscall.Errno // why it failed; 0 if it did not
+	Connected bool          // it was answered all the same
 	Handshake Handshake     // valid if Connected
-	Local     netip.Addr    // where it left from, without zone; invalid if it did not
 }
 
 // Rejection is an ICMP error about what a socket sent.

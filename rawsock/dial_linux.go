@@ -52,9 +52,11 @@ func (cfg *Config) prepareDial(fd int, f Family, tcp bool) error {
 			return opError("setsockopt "+o.what, err)
 		}
 	}
-	// The port is then picked by connect, which needs another one only for the
-	// same destination (ip(7), since Linux 4.2). Without it there are fewer.
-	_ = unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	if cfg.Source.IsValid() {
+		// The port is then picked by connect, which needs another one only for the
+		// same destination (ip(7), since Linux 4.2). Without it there are fewer.
+		_ = unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	}
 	if tcp {
 		if err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
 			return opError("setsockopt SO_LINGER", err)
@@ -91,23 +93,36 @@ func (cfg *Config) dialOptions(f Family, tcp bool) []option {
 	return o
 }
 
+func (d *Dial) rejected() (r Rejection, ok bool) {
+	if !d.kept.open {
+		return r, false
+	}
+	return readRejection(d.kept.fd)
+}
+
+func (d *Dial) local() netip.Addr {
+	if !d.kept.open {
+		return netip.Addr{}
+	}
+	sa, err := unix.Getsockname(d.kept.fd)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addrOfSockaddr(sa)
+}
+
 func (d *Dial) end() Ending {
 	var e Ending
 	if !d.kept.open {
 		return e
 	}
-	fd := d.kept.fd
-	e.Rejection, _ = readRejection(fd)
-	if errno, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil {
+	if errno, err := unix.GetsockoptInt(d.kept.fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil {
 		e.Errno = syscall.Errno(errno)
 	}
-	if info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+	if info, err := unix.GetsockoptTCPInfo(d.kept.fd, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
 		// Who closes at once has answered, too.
 		e.Connected = info.State == unix.BPF_TCP_ESTABLISHED || info.State == unix.BPF_TCP_CLOSE_WAIT
 		e.Handshake = handshake(info)
-	}
-	if sa, err := unix.Getsockname(fd); err == nil {
-		e.Local = addrOfSockaddr(sa)
 	}
 	return e
 }

@@ -19,8 +19,10 @@ func dialSupported(cfg *Config) error {
 	return nil
 }
 
-func (d *Dial) end() Ending { return Ending{} }
-func (d *Dial) close()      {}
+func (d *Dial) rejected() (r Rejection, ok bool) { return r, false }
+func (d *Dial) local() netip.Addr                { return netip.Addr{} }
+func (d *Dial) end() Ending                      { return Ending{} }
+func (d *Dial) close()                           {}
 
 func rejected(syscall.RawConn) (r Rejection, ok bool)    { return r, false }
 func lastWord(syscall.RawConn, []byte) (n int, ok bool)  { return 0, false }

@@ -11,8 +11,8 @@ import (
 	"netprobe/probe"
 )
 
-// fullListener returns a port of 127.0.0.1 whose listener has no room for more
-// connections, and so does not answer.
+// fullListener returns a port of every local address whose listener has no room
+// for more connections, and so does not answer.
 func fullListener(t *testing.T) uint16 {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -20,7 +20,7 @@ func fullListener(t *testing.T) uint16 {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Close(fd) })
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	if err := unix.Bind(fd, &unix.SockaddrInet4{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := unix.Listen(fd, 0); err != nil {

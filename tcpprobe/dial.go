@@ -113,16 +113,21 @@ const synTimeout = time.Second
 
 // ended judges a connect that failed after took.
 func (d *dialer) ended(ctx context.Context, t crew.Try, err error, took time.Duration) crew.Answer {
-	dst, e := t.To.Addr(), d.hook.End()
-	if e.Rejection.From.IsValid() {
-		if a, ok := crew.Rejected(dst, e.Local, e.Rejection); ok {
+	dst := t.To.Addr()
+	if e, ok := d.hook.Rejected(); ok {
+		if a, ok := crew.Rejected(dst, d.hook.Local(), e); ok {
 			a.RTT = took
 			return a
 		}
 	}
-	errno, _ := errors.AsType[syscall.Errno](err)
-	if errno == 0 && e.Errno != 0 {
-		errno, err = e.Errno, e.Errno // which came as net gave up
+	var e rawsock.Ending
+	errno, ok := errors.AsType[syscall.Errno](err)
+	if !ok {
+		// Time was up. What came meanwhile, while this process was kept from
+		// running, counts all the same.
+		if e = d.hook.End(); e.Errno != 0 {
+			errno, err = e.Errno, e.Errno
+		}
 	}
 	switch {
 	case e.Connected:
@@ -133,7 +138,7 @@ func (d *dialer) ended(ctx context.Context, t crew.Try, err error, took time.Dur
 		// Accepted, and reset before we looked.
 		return from(dst, probe.Reply, probe.Connected, took)
 	case errno == syscall.ETIMEDOUT, errno == 0 && took >= t.Timeout && isTimeout(err):
-		return silent(dst, e.Local)
+		return silent(dst, d.hook.Local())
 	case errno == 0 && (ctx.Err() != nil || isTimeout(err)):
 		// A deadline of ctx may be noticed by the dial before ctx says so.
 		return canceled()

@@ -66,7 +66,7 @@ func Failure(dst netip.Addr, socket *rawsock.Config, err error) Answer {
 	}
 	switch rawsock.CauseOf(err) {
 	case rawsock.Full:
-		return failed(probe.NoBuffers, &engine.SendError{Why: "this host has no memory for sockets left", Err: err})
+		return failed(probe.NoBuffers, &engine.SendError{Why: "a queue or table of this host is full", Err: err})
 	case rawsock.NoRoute:
 		// With a route it is somebody else's word, though nobody knows whose.
 		if _, none := rawsock.RouteTo(dst, *socket); none == nil {

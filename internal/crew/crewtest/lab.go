@@ -1,6 +1,7 @@
 package crewtest
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -63,8 +64,8 @@ func CheckRejected(t *testing.T, e ICMP, got map[int]Outcome) {
 			why, code = e.V6, e.Error.V6
 		}
 		if o.Status != status || o.Reason != why || o.From != from || o.Type != code.Type || o.Code != code.Code || o.RTT <= 0 || o.Seq != 1 {
-			t.Errorf("%v: %v %v from %v (type %d code %d), want %v %v from %v (%+v); rtt %v, try %d",
-				o.Addr, o.Status, o.Reason, o.From, o.Type, o.Code, status, why, from, code, o.RTT, o.Seq)
+			t.Errorf("%v: %v %v from %v (type %d code %d), want %v %v from %v (%+v); rtt %v, try %d, %v",
+				o.Addr, o.Status, o.Reason, o.From, o.Type, o.Code, status, why, from, code, o.RTT, o.Seq, errors.Unwrap(o.Err))
 		}
 	}
 }
