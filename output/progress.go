@@ -2,6 +2,7 @@ package output
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mattn/go-runewidth"
@@ -53,7 +54,7 @@ func AppendProgress(b []byte, p Progress, cols int) []byte {
 		line += part.text
 	}
 	if cols > 0 {
-		line = runewidth.Truncate(line, max(cols-1, 0), "")
+		line = strings.TrimRight(runewidth.Truncate(line, max(cols-1, 0), ""), " ")
 	}
 	return append(b, line...)
 }
