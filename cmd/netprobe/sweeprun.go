@@ -68,6 +68,8 @@ func (s *sweepRun) run(ctx context.Context) error {
 	runErr := s.drive(ctx, c)
 	over, err := s.finish(ctx, runErr)
 	s.hideProgress()
+	s.ending.Store(true)
+	out.lines.drain(ctx) // results are worth waiting for whoever reads them slowly
 	outErr := out.close(s.stderr)
 	s.bad.flush()
 	s.sayFew(slices.Concat(s.notes, s.leave(), c.doubts()))
@@ -98,6 +100,7 @@ func (s *sweepRun) announce(out *outlets, c *crew) error {
 	}
 	h.Sweep.Names, h.Sweep.IPv6 = s.foresee()
 	report := output.NewReport(h, nil, views...)
+	c.gate.backlog = out.lines
 	s.tally = &tally{sink: report, keep: s.f.resume != ""}
 	s.bad.failed = s.tally.unresolved
 	s.report.Store(report)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"log/slog"
+	"math"
 
 	"netprobe/icmp"
 	"netprobe/output"
@@ -20,6 +21,7 @@ const stampedHosts = 1 << 16
 // A crew is what asks the hosts of a sweep: one engine for each kind of probe.
 type crew struct {
 	probe.Prober
+	gate *gate       // before the hosts
 	echo *icmp.Sweep // nil without a stage of ICMP
 	pace *probe.Governor
 	sent []func() uint64 // what each engine has sent
@@ -31,7 +33,7 @@ type crew struct {
 // need privileges.
 func (s *sweepRun) open() (*crew, error) {
 	f := s.f
-	c := &crew{pace: probe.NewGovernor(probe.GovernorConfig{
+	c := &crew{gate: &gate{Source: s.hosts}, pace: probe.NewGovernor(probe.GovernorConfig{
 		Rate: f.rate, Adaptive: f.adaptive, Ordered: f.ordered, Timeout: f.timeout, Backoff: f.backoff,
 	})}
 	if f.asks("icmp") {
@@ -44,7 +46,7 @@ func (s *sweepRun) open() (*crew, error) {
 	for _, k := range f.kinds {
 		stages = append(stages, sweep.Stage{Kind: k.proto, Port: k.port, Sweeper: s.sweeper(k, c)})
 	}
-	cascade, err := sweep.NewCascade(s.hosts, stages...)
+	cascade, err := sweep.NewCascade(c.gate, stages...)
 	if err != nil {
 		c.close()
 		return nil, untested(err)
@@ -154,7 +156,7 @@ func (c *crew) doubts() []string {
 }
 
 func (c *crew) log(log *slog.Logger) {
-	log.Info("pace", "rate", c.pace.Rate(), "subnets_slowed", c.pace.Slowed())
+	log.Info("pace", "rate", math.Round(c.pace.Rate()), "subnets_slowed", c.pace.Slowed())
 	if c.echo == nil {
 		return
 	}

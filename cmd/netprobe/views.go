@@ -21,6 +21,7 @@ const flushLimit = 5 * time.Second
 // outlets are where a run writes: stdout, and the file of --out if there is one.
 type outlets struct {
 	stdout *output.Writer
+	lines  *backlog     // where views write to stdout
 	file   *output.File // nil without --out
 	path   string
 	tty    *os.File // stdout if that is a terminal
@@ -38,7 +39,9 @@ func openOutlets(f *runFlags, stdout io.Writer, line *output.StatusLine, stop co
 			stdout = line
 		}
 	}
-	o.stdout = output.NewWriter(&watchedWriter{stdout, stop})
+	o.lines = &backlog{}
+	o.stdout = output.NewWriter(&watchedWriter{stdout, stop, o.lines})
+	o.lines.w = o.stdout
 	if f.out == "" {
 		return o, nil
 	}
@@ -76,7 +79,7 @@ func (o *outlets) views(f *runFlags, d display, quiet bool, targets int) ([]outp
 		options.Color = os.Getenv("NO_COLOR") == ""
 		options.Size = o.size
 	}
-	view, err := d.view(format, o.stdout, options)
+	view, err := d.view(format, o.lines, options)
 	if err != nil || o.file == nil {
 		return []output.View{view}, err
 	}
@@ -120,10 +123,12 @@ func outputError(err error) error {
 	return untested(fmt.Errorf("cannot write output: %w", err))
 }
 
-// watchedWriter tells at once when a write fails, not at the write after that.
+// watchedWriter tells at once when a write fails, not at the write after that,
+// and what was written.
 type watchedWriter struct {
 	io.Writer
-	stop context.CancelCauseFunc
+	stop  context.CancelCauseFunc
+	lines *backlog
 }
 
 func (w *watchedWriter) Write(p []byte) (int, error) {
@@ -131,5 +136,6 @@ func (w *watchedWriter) Write(p []byte) (int, error) {
 	if err != nil {
 		w.stop(&probe.SinkError{Err: err})
 	}
+	w.lines.passed(max(n, 0))
 	return n, err
 }
