@@ -104,3 +104,29 @@ func TestSchemaRejects(t *testing.T) {
 		}
 	}
 }
+
+// What a host record says must not contradict itself.
+func TestSchemaRejectsHosts(t *testing.T) {
+	const alive = `"host","target":"192.0.2.1","addr":"192.0.2.1","alive":true,"status":"reply","reason":"echo-reply","from":"192.0.2.1",` +
+		`"rtt_ms":0.3,"clock":"kernel","ttl":64,"flags":[],"tries":1,"kind":"icmp","port":null,"responders":null,"error":null}`
+	if _, err := outputtest.Lines([]byte(head + alive + "\n")); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []*strings.Replacer{
+		strings.NewReplacer(`"alive":true`, `"alive":false`),
+		strings.NewReplacer(`"reply"`, `"lost"`),
+		strings.NewReplacer(`"reply"`, `"unreachable"`),
+		strings.NewReplacer(`"reply"`, `"failed"`),
+		strings.NewReplacer(`"addr":"192.0.2.1"`, `"addr":null`),
+		strings.NewReplacer(`"responders":null`, `"responders":{"count":2,"addrs":[]}`),
+		strings.NewReplacer(`"alive":true`, `"alive":false`, `"responders":null`, `"responders":{"count":1,"addrs":[]}`),
+		strings.NewReplacer(`"kind":"icmp"`, `"kind":"sctp"`),
+		strings.NewReplacer(`"tries":1,`, ``),
+	} {
+		if line := r.Replace(head + alive); line == head+alive {
+			t.Errorf("nothing replaced")
+		} else if _, err := outputtest.Lines([]byte(line + "\n")); err == nil {
+			t.Errorf("valid: %s", line)
+		}
+	}
+}

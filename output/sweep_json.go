@@ -94,7 +94,7 @@ func (v *sweepJSON) appendHost(b []byte, r *probe.Result, state stats.HostState)
 	if t.Name == "" {
 		b = appendAddrText(b, t.Addr.Addr())
 	} else {
-		b = appendString(b, t.Name)
+		b = appendString(b, bounded(t.Name))
 	}
 	b = append(b, `,"addr":`...)
 	b = appendAddr(b, t.Addr.Addr())
@@ -124,8 +124,20 @@ func (v *sweepJSON) appendHost(b []byte, r *probe.Result, state stats.HostState)
 	b = append(b, `,"responders":`...)
 	b = appendResponders(b, sweepResponders(r))
 	b = append(b, `,"error":`...)
-	b = appendFailure(b, r)
+	b = appendHostError(b, r)
 	return append(b, "}\n"...)
+}
+
+// appendHostError appends why the host of r could not be tested, null unless it
+// is Failed.
+func appendHostError(b []byte, r *probe.Result) []byte {
+	if r.Status != probe.Failed {
+		return append(b, "null"...)
+	}
+	e := failureError(r.Reason, r.Err)
+	b = append(append(b, `{"code":"`...), e.Code...)
+	b = appendString(append(b, `","text":`...), e.Text)
+	return append(b, '}')
 }
 
 // appendAddrText appends a as a JSON string, empty if it is invalid.

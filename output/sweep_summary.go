@@ -66,8 +66,11 @@ func SweepNotes(h *Header, e *End) []string {
 	var lines []string
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	if h.Sweep.Progress != nil && e.StoppedBy != "done" {
-		if p := h.Sweep.Progress(); p.Known && p.Planned > s.Hosts {
-			add("stopped early: %s of %s not asked", grouped(p.Planned-s.Hosts), counted(p.Planned, "host"))
+		switch p := h.Sweep.Progress(); {
+		case !p.Known:
+			add("stopped early: nobody knows how many more hosts there were to ask")
+		case p.Planned > p.Asked:
+			add("stopped early: %s of %s not asked", grouped(p.Planned-p.Asked), counted(p.Planned, "host"))
 		}
 	}
 	if s.Retried > 0 {

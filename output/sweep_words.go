@@ -236,4 +236,4 @@ func hostText(h stats.SweepHost) string {
 }
 
 // oneWord returns text escaped, as one word to whoever parses a line.
-func oneWord(text string) string { return strings.ReplaceAll(Escape(text), " ", `\x20`) }
+func oneWord(text string) string { return strings.ReplaceAll(Escape(bounded(text)), " ", `\x20`) }
