@@ -275,6 +275,21 @@ func TestPace(t *testing.T) {
 	})
 }
 
+// So it does under a Governor with a fixed rate.
+func TestGovernor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, l := newNetwork(alive), crewtest.Count("192.0.2.0", 100)
+		g := probe.NewGovernor(probe.GovernorConfig{Rate: 50})
+		var last time.Duration
+		for _, o := range crewtest.Run(t, t.Context(), n.crew(Config{Source: l, Pace: g}), l) {
+			last = max(last, o.At)
+		}
+		if want := 99*20*ms + 5*ms; last > want || last < want-20*ms {
+			t.Errorf("done at %v, want %v", last, want)
+		}
+	})
+}
+
 // A slow subnet waits in line for its own turns and holds nobody else up, nor
 // is everybody in the line asked about at each turn.
 func TestSlowSubnet(t *testing.T) {

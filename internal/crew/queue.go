@@ -127,9 +127,9 @@ func (q *queue) all() iter.Seq[*host] {
 	}
 }
 
-// subnet is what a line is of: a /24 of IPv4, a /64 of IPv6.
+// subnet is what a line is of: a /24 of IPv4 or a /112 of IPv6, as a Governor has them.
 func subnet(a netip.Addr) netip.Prefix {
-	bits := 64
+	bits := 112
 	if a.Is4() {
 		bits = 24
 	}

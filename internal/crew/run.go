@@ -35,8 +35,8 @@ type host struct {
 	probe.Candidate
 	tries  int           // that left
 	shorts int           // tries for which this host lacked something
+	taken  bool          // the Pacer was told of its first try
 	at     time.Duration // when it may be asked again
-	n      uint64        // its place among those of the same time
 }
 
 func newRun(c *Crew, ctx context.Context, emit func(probe.Result)) *run {
@@ -110,7 +110,8 @@ func (r *run) dispatch() (at time.Duration, done bool) {
 			r.queue.hold(h, at)
 			continue
 		}
-		if h.tries == 0 {
+		if !h.taken {
+			h.taken = true
 			r.cfg.Pace.Take(h.Addr, now)
 		} else {
 			r.cfg.Pace.Again(h.Addr, now)
