@@ -77,15 +77,7 @@ func appendCSV(b []byte, r *probe.Result) []byte {
 	}
 	b = appendNumber(b, uint64(r.TTL), r.TTL > 0)
 	b = appendNumber(b, uint64(max(r.Size, 0)), r.Size > 0)
-	b = append(b, ',')
-	for i, first := 0, true; i < len(flagNames); i++ {
-		if r.Flags&(1<<i) != 0 {
-			if !first {
-				b = append(b, ' ')
-			}
-			b, first = append(b, flagNames[i]...), false
-		}
-	}
+	b = appendFlagWords(append(b, ','), r.Flags)
 	b = append(b, ',')
 	if !r.Sent.IsZero() {
 		b = appendMillis(b, r.Lag)

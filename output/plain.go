@@ -123,21 +123,6 @@ func (v *plain) Result(r *probe.Result, t *stats.Target) error {
 // Refresh does nothing: a printed line stays.
 func (v *plain) Refresh(time.Time) error { return nil }
 
-// appendStamp appends the time as ping -D does: [1700000000.123456].
-func (v *plain) appendStamp(b []byte) []byte {
-	if !v.o.Timestamps {
-		return b
-	}
-	us := time.Now().UnixMicro()
-	b = append(b, '[')
-	b = strconv.AppendInt(b, us/1e6, 10)
-	b = append(b, '.')
-	for scale := int64(1e5); scale > 0; scale /= 10 {
-		b = append(b, byte('0'+us/scale%10))
-	}
-	return append(b, "] "...)
-}
-
 // appendSender appends addr, behind the target's name if it is the target's
 // address and names are wanted: name (addr).
 func (v *plain) appendSender(b []byte, t *probe.Target, addr netip.Addr) []byte {
@@ -166,7 +151,7 @@ func (v *plain) appendSubject(b []byte, t *probe.Target) []byte {
 // appendReply appends "64 bytes from addr: icmp_seq=1 ttl=57 time=10.5 ms" and
 // the oddities of the answer.
 func (v *plain) appendReply(b []byte, r *probe.Result) []byte {
-	b = v.appendStamp(b)
+	b = appendEpoch(b, v.o)
 	b = strconv.AppendInt(b, int64(r.Size), 10)
 	b = append(b, " bytes from "...)
 	b = v.appendSender(b, r.Target, r.From)
@@ -204,7 +189,7 @@ func (v *plain) appendReply(b []byte, r *probe.Result) []byte {
 func (v *plain) appendOverdue(b []byte, r *probe.Result) []byte {
 	row := &v.rows[r.Target.ID]
 	row.overdue = max(row.overdue, r.Seq)
-	b = v.appendStamp(b)
+	b = appendEpoch(b, v.o)
 	b = append(b, "no answer yet for icmp_seq="...)
 	b = strconv.AppendUint(b, r.Seq, 10)
 	b = v.appendSubject(b, r.Target)
@@ -213,7 +198,7 @@ func (v *plain) appendOverdue(b []byte, r *probe.Result) []byte {
 
 // appendError appends "From gateway icmp_seq=3 Destination Host Unreachable".
 func (v *plain) appendError(b []byte, r *probe.Result) []byte {
-	b = v.appendStamp(b)
+	b = appendEpoch(b, v.o)
 	b = append(b, "From "...)
 	b = v.appendSender(b, r.Target, r.From)
 	b = append(b, " icmp_seq="...)
@@ -227,7 +212,7 @@ func (v *plain) appendError(b []byte, r *probe.Result) []byte {
 // appendFailed appends why a probe did not leave. ping says it on stderr; here
 // it is the outcome of a probe and belongs to the data.
 func (v *plain) appendFailed(b []byte, r *probe.Result) []byte {
-	b = v.appendStamp(b)
+	b = appendEpoch(b, v.o)
 	b = append(b, "icmp_seq="...)
 	b = strconv.AppendUint(b, r.Seq, 10)
 	b = append(b, " not sent: "...)

@@ -52,13 +52,17 @@ var (
 		Seq: 1, Status: probe.Reply, Reason: probe.EchoReply, Clock: probe.Kernel, TTL: 64, Size: 64,
 		From: netip.IPv4Unspecified(), Sent: time.Now(),
 	}
+	streamOdd = probe.Result{
+		Seq: 3, Status: probe.Refused, Reason: probe.PortUnreachable, From: netip.IPv4Unspecified(),
+		Sent: time.Now(), Flags: probe.WrongSource | probe.Corrupt,
+	}
 	streamSilent = probe.Result{Seq: 2, Status: probe.Lost, Reason: probe.NoResponse, Sent: time.Now()}
 )
 
 // A sweep decides a hundred thousand hosts a second: none of them allocates.
 func TestSweepAllocates(t *testing.T) {
 	for _, format := range SweepFormats() {
-		for _, r := range []probe.Result{streamAlive, streamSilent} {
+		for _, r := range []probe.Result{streamAlive, streamOdd, streamSilent} {
 			s := newSweepStream(t, format, 8, r)
 			for range 60_000 { // all round-trip times
 				s.next(t)

@@ -117,14 +117,14 @@ func appendRemark(b []byte, r *probe.Result, s stats.HostState) []byte {
 	case stats.HostAmplifier:
 		l.next()
 		l.b = appendCount(l.b, uint64(sweepResponders(r).Count), "host")
-		l.add2(" answered for it")
+		l.more(" answered for it")
 	case stats.HostUnreachable:
 		l.add(r.Reason.String())
 		l.from(r)
 	case stats.HostSilent:
 		l.add("no answer")
 		if r.Seq > 1 {
-			l.add2(" to ")
+			l.more(" to ")
 			l.b = appendCount(l.b, r.Seq, "probe")
 		}
 	case stats.HostFailed:
@@ -136,8 +136,8 @@ func appendRemark(b []byte, r *probe.Result, s stats.HostState) []byte {
 	return l.b
 }
 
-// add2 appends text to the last word.
-func (l *list) add2(text string) { l.b = append(l.b, text...) }
+// more appends text to the last word.
+func (l *list) more(text string) { l.b = append(l.b, text...) }
 
 func (l *list) from(r *probe.Result) {
 	if r.From.IsValid() {
@@ -161,7 +161,7 @@ func (l *list) addAlive(r *probe.Result) {
 		if r.Target.Addr.Port() == 0 {
 			l.add("refused")
 		} else {
-			l.add2(" refused")
+			l.more(" refused")
 		}
 	}
 	if r.Flags.Has(probe.WrongSource) || r.From.IsValid() && r.From != r.Target.Addr.Addr() {
