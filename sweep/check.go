@@ -41,7 +41,7 @@ func Check(c Config) (*Listing, error) {
 			wrong = &LineError{Name: c.FileName, Line: line, Text: bounded(text), Err: err}
 			return false
 		}
-		if len(b.entries) >= batchSize {
+		if len(b.entries) >= c.full() {
 			b = l.batch(true)
 		}
 		return true

@@ -93,11 +93,11 @@ func New(cfg Config) (*Hosts, error) {
 }
 
 // Next returns the next host to ask.
-func (h *Hosts) Next() (probe.Candidate, probe.Supply) {
+func (h *Hosts) Next() (c probe.Candidate, supply probe.Supply) {
 	h.mu.Lock()
-	c, s := h.next()
+	supply = h.next(&c)
 	h.mu.Unlock()
-	return c, s
+	return c, supply
 }
 
 // Notify has wake called when Next may say something else than Later.
@@ -139,14 +139,14 @@ func (h *Hosts) Planned() (n uint64, known bool) {
 	return max(owned+h.count.more, h.count.less) - h.count.less, known
 }
 
-// next is Next. h.mu is locked.
-func (h *Hosts) next() (probe.Candidate, probe.Supply) {
+// next puts into c what Next returns. h.mu is locked.
+func (h *Hosts) next(c *probe.Candidate) probe.Supply {
 	if h.stopped {
-		return probe.Candidate{}, probe.Over
+		return probe.Over
 	}
-	if c, ok := h.names.pop(); ok {
+	if h.names.pop(c) {
 		h.taken++
-		return c, probe.Ready
+		return probe.Ready
 	}
 	w := &h.walk
 	for {
@@ -159,14 +159,15 @@ func (h *Hosts) next() (probe.Candidate, probe.Supply) {
 			w.pos++
 		default:
 			if supply := h.begin(); supply != probe.Ready {
-				return probe.Candidate{}, supply
+				return supply
 			}
 			continue
 		}
 		index := w.first + w.order.At(pos)*w.step
 		if addr := w.batch.at(index); addr.IsValid() {
 			h.taken++
-			return probe.Candidate{Index: index, Addr: addr}, probe.Ready
+			c.Index, c.Addr = index, addr
+			return probe.Ready
 		}
 		h.names.queue = append(h.names.queue, w.batch.name(index))
 		signal(h.called)

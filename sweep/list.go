@@ -47,17 +47,28 @@ type name struct {
 // at returns the address of the host with an index, or an invalid one if that
 // has a name.
 func (b *batch) at(index uint64) netip.Addr {
-	i := 0
-	if uint64(len(b.entries)) == b.hosts { // single addresses and names
-		i = int(index - b.base)
-	} else if len(b.entries) > 1 {
-		i = sort.Search(len(b.entries), func(i int) bool { return b.entries[i].start > index }) - 1
-	}
-	e := &b.entries[i]
+	e := &b.entries[b.entry(index)]
 	if !e.first.IsValid() {
 		return netip.Addr{}
 	}
 	return probe.Range{First: e.first}.At(index - e.start)
+}
+
+// entry returns which of entries has the host with an index: the last that does
+// not start beyond it.
+func (b *batch) entry(index uint64) int {
+	if uint64(len(b.entries)) == b.hosts { // single addresses and names
+		return int(index - b.base)
+	}
+	low, high := 0, len(b.entries)
+	for high-low > 1 {
+		if mid := (low + high) / 2; b.entries[mid].start > index {
+			high = mid
+		} else {
+			low = mid
+		}
+	}
+	return low
 }
 
 // name returns the name of the host with an index that has one.

@@ -26,17 +26,17 @@ type names struct {
 	popped  int               // of found, handed out
 }
 
-// pop returns the next name that has an address.
-func (n *names) pop() (probe.Candidate, bool) {
+// pop puts the next name that has an address into c, if there is one.
+func (n *names) pop(c *probe.Candidate) bool {
 	if n.popped == len(n.found) {
-		return probe.Candidate{}, false
+		return false
 	}
-	c := n.found[n.popped]
+	*c = n.found[n.popped]
 	n.found[n.popped] = probe.Candidate{}
 	if n.popped++; n.popped == len(n.found) {
 		n.found, n.popped = n.found[:0], 0
 	}
-	return c, true
+	return true
 }
 
 // open returns how many names are not yet looked up.

@@ -95,7 +95,7 @@ func (r *reader) target(line int, text string, err error) bool {
 	if err != nil {
 		r.h.tell(line, text, err)
 	}
-	if len(r.batch.entries) >= batchSize {
+	if len(r.batch.entries) >= r.h.cfg.full() {
 		r.flush()
 	}
 	return r.ctx.Err() == nil

@@ -180,8 +180,10 @@ func parseState(b []byte) (*State, error) {
 		return nil, errDamaged
 	}
 	var err error
-	s.Undecided, err = unpack(f.Undecided)
-	return s, err
+	if s.Undecided, err = unpack(f.Undecided); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // pack encodes sorted, distinct indices.

@@ -53,6 +53,16 @@ type Config struct {
 	Bad func(line int, text string, err error)
 
 	From *State // go on where an earlier run stopped; nil from the start
+
+	batch int // of tests: instead of batchSize
+}
+
+// full returns how many entries make a batch full.
+func (c *Config) full() int {
+	if c.batch != 0 {
+		return c.batch
+	}
+	return batchSize
 }
 
 // ErrExcluded is inside the error Bad is told of a name all of whose addresses
