@@ -80,7 +80,7 @@ type TooManyError struct {
 
 func (e *TooManyError) Error() string {
 	limit := grouped(fmt.Sprint(e.Max))
-	if e.Sum.Cmp(e.Size) == 0 {
+	if e.Sum.Cmp(e.Size) == 0 || e.Size.Cmp(new(big.Int).SetUint64(e.Max)) > 0 {
 		return fmt.Sprintf("%s has %s addresses, more than %s", e.Text, grouped(e.Size.String()), limit)
 	}
 	return fmt.Sprintf("with %s there are %s addresses, more than %s", e.Text, grouped(e.Sum.String()), limit)
