@@ -96,7 +96,7 @@ func (s *sweepRun) progress() output.Progress {
 	now := time.Now()
 	p := output.Progress{
 		Asked: s.hosts.Taken(), Decided: s.tally.decided.Load(), Alive: s.tally.alive.Load(),
-		Elapsed: now.Sub(s.header.Start),
+		Elapsed: now.Sub(s.head.Start),
 	}
 	p.Planned, p.Known = s.hosts.Planned()
 	p.Rate = s.meter.rate(now, p.Decided)
@@ -128,7 +128,7 @@ func (s *sweepRun) hideProgress() {
 func (s *sweepRun) watchProgress(ctx context.Context) {
 	ticker := time.NewTicker(progressEvery)
 	defer ticker.Stop()
-	s.meter.sample(s.header.Start, 0)
+	s.meter.sample(s.head.Start, 0)
 	for {
 		select {
 		case now := <-ticker.C:

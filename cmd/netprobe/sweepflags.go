@@ -131,8 +131,6 @@ var sweepConflicts = []conflict{
 	{"unreachable", "all", "-u lists hosts that do not answer; -o fping says of each host whether it does"},
 	{"alive", "json", "the addresses alone are no records: jq -r 'select(.alive).addr' picks them"},
 	{"unreachable", "json", "the addresses alone are no records: --all adds them, jq -r 'select(.alive == false).addr' picks them"},
-	{"alive", "quiet", "-q leaves the summary alone, -a the addresses"},
-	{"unreachable", "quiet", "-q leaves the summary alone, -u the addresses"},
 	{"tos", "dscp", "the codepoint is the upper six bits of the TOS octet"},
 }
 

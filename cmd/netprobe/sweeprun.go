@@ -29,7 +29,7 @@ type sweepRun struct {
 	hosts   *sweep.Hosts
 	from    *sweep.State // where an earlier run stopped; nil for none
 
-	header *output.Header
+	head   *output.Header
 	notes  []string // what the end has to say, where the output has no place for it
 	screen *os.File // stderr if progress is shown there
 	stats  *stats.Sweep
@@ -68,11 +68,12 @@ func (s *sweepRun) run(ctx context.Context) error {
 	runErr := s.drive(ctx, c)
 	over, err := s.finish(ctx, runErr)
 	s.hideProgress()
+	left := s.leave()
 	s.ending.Store(true)
 	out.lines.drain(ctx) // results are worth waiting for whoever reads them slowly
 	outErr := out.close(s.stderr)
 	s.bad.flush()
-	s.sayFew(slices.Concat(s.notes, s.leave(), c.doubts()))
+	s.sayFew(slices.Concat(s.notes, left, c.doubts()))
 	c.log(s.log)
 	switch {
 	case outErr != nil:
@@ -85,13 +86,15 @@ func (s *sweepRun) run(ctx context.Context) error {
 
 // announce sets up what shows the run.
 func (s *sweepRun) announce(out *outlets, c *crew) error {
-	views, err := out.views(s.flags, s.display, s.flags.quiet, 0)
+	// A list is all there is to a run with -a or -u; its -q, as fping's, is about
+	// what else there is to say.
+	views, err := out.views(s.flags, s.display, s.flags.quiet && s.f.listed() == "", 0)
 	if err != nil {
 		return untested(err)
 	}
 	s.stats = stats.NewSweep(s.f.by.v4, s.f.by.v6)
-	h := s.common.header()
-	s.header = h
+	h := s.header()
+	s.head = h
 	h.Size = s.f.size
 	c.describe(h)
 	h.Sweep = &output.SweepHeader{
@@ -136,9 +139,9 @@ func (s *sweepRun) finish(ctx context.Context, runErr error) (*output.End, error
 		how.by = "signal"
 	}
 	end := &output.End{StoppedBy: how.by, Exit: s.exitCode(how), Time: time.Now()}
-	_ = s.report.Load().End(end)                                                 // closing the output meets the same error
-	if f := s.flags.format; (f == "fping" || f == "csv") && how.by != "output" { // which have nothing but hosts
-		s.notes = output.SweepNotes(s.header, end)
+	_ = s.report.Load().End(end)                                                                   // closing the output meets the same error
+	if f := s.flags.format; (f == "fping" || f == "csv") && how.by != "output" && !s.flags.quiet { // which have nothing but hosts
+		s.notes = output.SweepNotes(s.head, end)
 	}
 	switch {
 	case how.failed:

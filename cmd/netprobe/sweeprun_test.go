@@ -36,8 +36,8 @@ func sweepOf(t *testing.T, f *sweepFlags, targets ...string) *sweepRun {
 	s := &sweepRun{f: f, hosts: hosts, stats: stats.NewSweep(0, 0), list: &list{}}
 	s.flags = &f.runFlags
 	s.bad = newBads(io.Discard, s.log, "stdin")
-	s.header = &output.Header{Start: time.Now(), Sweep: &output.SweepHeader{Stats: s.stats}}
-	s.tally = &tally{sink: output.NewReport(s.header, nil), keep: true}
+	s.head = &output.Header{Start: time.Now(), Sweep: &output.SweepHeader{Stats: s.stats}}
+	s.tally = &tally{sink: output.NewReport(s.head, nil), keep: true}
 	s.bad.failed = s.tally.unresolved
 	return s
 }
