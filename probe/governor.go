@@ -88,6 +88,7 @@ type Governor struct {
 	backoff     float64
 
 	rtt     rtts
+	usual   time.Duration // how long all but the latest answers take; 0 while that is not known
 	epochs  epochs
 	share   watch // of hosts asked, those that answered
 	clean   watch // of hosts that answered, those that needed no retry
@@ -186,6 +187,9 @@ func (g *Governor) Heard(a netip.Addr, sent, now time.Duration, try int) {
 			e.again++
 		} else {
 			e.prompt++
+			if g.isLate(now - sent) {
+				e.late++
+			}
 		}
 	}
 	g.slowed.Add(g.subnets.heard(a, now, try > 1))

@@ -20,6 +20,7 @@ type epoch struct {
 	first      uint32        // hosts asked for the first time
 	all        uint32        // packets, those and the repeated ones
 	prompt     uint32        // of first, hosts whose first packet was answered
+	late       uint32        // of prompt, those whose answer was not in time
 	again      uint32        // of first, hosts that needed another
 }
 

@@ -3,12 +3,12 @@ package probe
 import "time"
 
 const (
-	// grace is added to the round-trip time until an epoch is judged: the
-	// process that reads answers does not wake at once.
+	// grace is added to the round-trip time until an epoch is judged: sender and
+	// reader do not wake at once.
 	grace = 5 * time.Millisecond
-	// secondLook is how much later bad news is looked at again. It is longer
-	// than a busy machine usually keeps a process waiting.
-	secondLook = 20 * time.Millisecond
+	// stall is longer than a busy machine usually keeps a process waiting. Bad
+	// news is looked at again after it, and an answer is late from it on.
+	stall = 30 * time.Millisecond
 	// used is the part of its allowance that a sender must use for the rate to
 	// be what limits it.
 	used = 3. / 4
@@ -18,8 +18,10 @@ const (
 type watch struct {
 	sign
 	next  uint64        // the first epoch that was not judged yet
-	from  uint64        // the first one that counts
+	from  uint64        // the first one that counts, and
+	after time.Duration // when it begins at the earliest
 	due   time.Duration // when to look next
+	doubt bool          // the next epoch looked bad when it was looked at first
 	trial trial
 }
 
@@ -27,6 +29,7 @@ type watch struct {
 type trial struct {
 	rate    float64 // before the cut, packets per second; 0 if there is no trial
 	share   float64 // the sign's at that rate
+	came    float64 // the same, with answers that came late
 	ceiling float64 // of before
 }
 
@@ -54,7 +57,10 @@ func (g *Governor) look(w *watch, lag, now time.Duration) {
 		w.due = now + time.Millisecond
 		return
 	}
-	lag += g.rtt.late + g.rtt.late/4 + grace
+	if g.usual == 0 {
+		g.refresh()
+	}
+	lag += g.usual + g.usual/4 + grace
 	for w.next = max(w.next, g.epochs.oldest()); ; w.next++ {
 		if w.next >= g.epochs.open {
 			w.due = now + time.Millisecond
@@ -64,26 +70,37 @@ func (g *Governor) look(w *watch, lag, now time.Duration) {
 		if w.due = e.end + lag; now < w.due {
 			return
 		}
-		if w.next < w.from {
+		if w.next < w.from || e.start < w.after {
 			continue
 		}
 		s := w.sign
 		g.count(w, &s, e)
-		v := s.judge()
-		if w.due += secondLook; v > same && now < w.due {
+		v := s.judge(g.climb.fine(e.rate))
+		if w.due += stall; v > same && now < w.due {
+			w.doubt = true
 			return
 		}
 		w.sign = s
 		g.weigh(w, v, e, now)
+		w.doubt = false
 	}
+}
+
+// refresh says anew how long answers take. It is done while all is well: when a
+// queue grows, answers are late, which tells of it before it overflows.
+func (g *Governor) refresh() { g.usual = g.rtt.late }
+
+// isLate tells whether an answer that took d came much later than usual.
+func (g *Governor) isLate(d time.Duration) bool {
+	return g.usual > 0 && d > g.usual+g.usual/2+stall
 }
 
 // count adds what epoch e says about w's sign to s.
 func (g *Governor) count(w *watch, s *sign, e *epoch) {
 	if w == &g.share {
-		s.add(float64(e.first), float64(e.prompt))
+		s.add(float64(e.first), float64(e.prompt-e.late), float64(e.late))
 	} else {
-		s.add(float64(e.prompt+e.again), float64(e.prompt))
+		s.add(float64(e.prompt+e.again), float64(e.prompt), 0)
 	}
 }
 
@@ -94,7 +111,8 @@ func (g *Governor) weigh(w *watch, v verdict, e *epoch, now time.Duration) {
 	case v == same, v == less && !leads:
 		w.trial = trial{}
 		w.accept()
-		if leads && e.pace() >= used*e.rate {
+		g.refresh()
+		if leads && !w.doubt && e.pace() >= used*e.rate {
 			g.grow(g.climb.up(e), now)
 		}
 	case v != unsure:
@@ -107,32 +125,35 @@ func (g *Governor) weigh(w *watch, v verdict, e *epoch, now time.Duration) {
 	}
 }
 
-// cut slows down from the rate of epoch e.
+// cut slows down from the rate of epoch e: to half, or to a quarter if even less
+// came through; if little was lost, to a little less than came through. What came
+// late came through a queue, and counts half: some of it will be too much.
 func (g *Governor) cut(w *watch, v verdict, e *epoch, now time.Duration) {
 	rate := min(e.rate, e.pace())
-	w.trial = trial{rate: rate, share: w.share(), ceiling: g.climb.ceiling}
-	through := rate * w.share() / w.reference()
+	w.trial = trial{rate: rate, share: w.part(0), came: w.part(1), ceiling: g.climb.ceiling}
+	through := max(rate*w.part(0.5)/w.reference(), rate/4)
 	g.climb.fell(through)
-	to := rate / 2
-	if v == less {
-		to = through * headroom
+	to := through * headroom
+	if v == worse {
+		to = min(to, rate/2)
 	}
-	g.slow(to, now)
+	g.slow(max(to, rate/4), now)
 }
 
 // helped tells whether the sign is better at the rate of epoch e than it was
-// before the cut: more than half as much better as it would be if a fixed number
-// of packets came through.
+// before the cut, with late answers or without: more than half as much better as
+// it would be if a fixed number of packets came through.
 func (w *watch) helped(e *epoch) bool {
-	t := w.trial
-	fixed := min(w.reference(), t.share*t.rate/min(e.rate, e.pace()))
-	return w.sign.share() > (t.share+fixed)/2
+	more := w.trial.rate / min(e.rate, e.pace())
+	better := func(was, is float64) bool { return is > (was+min(w.reference(), was*more))/2 }
+	return better(w.trial.share, w.part(0)) || better(w.trial.came, w.part(1))
 }
 
 // endure takes what w sees for normal, since a lower rate did not mend it. That
-// nobody answers any more is not normal: the rate stays where it is until
-// somebody does.
+// nobody answers any more is not normal, unless the path has become longer: the
+// rate stays where it is until somebody does.
 func (g *Governor) endure(w *watch) {
+	g.refresh()
 	if w.k == 0 {
 		return
 	}
@@ -149,9 +170,12 @@ func (g *Governor) grow(to float64, now time.Duration) {
 }
 
 // slow lowers the rate. What is in flight left at another rate: it counts for
-// neither sign.
+// neither sign. Nor does what leaves while queues drain, nor, where retries tell,
+// what leaves within a timeout: retries leave late when the rate has just been
+// lowered, and reveal loss that is older than it seems.
 func (g *Governor) slow(to float64, now time.Duration) {
 	g.setRate(min(g.rate, max(to, g.floor)), now)
+	g.share.after, g.clean.after = now+2*g.rtt.late, now+g.timeout
 	g.clean.from = g.epochs.open + 1
 	g.clean.drop()
 	g.pacer.next = max(g.pacer.next, float64(now)) // what was not caught up with is let go

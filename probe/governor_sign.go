@@ -12,6 +12,10 @@ const (
 	// slight is the part of the answers whose loss is let pass, and severe the
 	// part from which a rate is called wrong rather than a little too high.
 	slight, severe = 1. / 50, 1. / 10
+	// sure is how many standard deviations a loss must be. Evidence is looked at
+	// again and again while it grows, some hundred times in a run that finds its
+	// rate: with three, one run in ten would be slowed by chance.
+	sure = 4
 )
 
 // A verdict is what evidence says beside its reference.
@@ -29,16 +33,19 @@ const (
 // gathered until it is sure either way.
 type sign struct {
 	n, k       float64 // evidence: cases, and the good ones among them
+	late       float64 // cases that were good too late
 	refN, refK float64 // the same, at rates that were good
 }
 
-func (s *sign) add(n, k float64) { s.n, s.k = s.n+n, s.k+min(k, n) }
+func (s *sign) add(n, k, late float64) {
+	s.n, s.k, s.late = s.n+n, s.k+min(k, n), s.late+late
+}
 
 // drop forgets the evidence.
-func (s *sign) drop() { s.n, s.k = 0, 0 }
+func (s *sign) drop() { s.n, s.k, s.late = 0, 0, 0 }
 
-// share returns the share that the evidence shows.
-func (s *sign) share() float64 { return s.k / max(s.n, 1) }
+// part returns the share that the evidence shows, if late cases count so much.
+func (s *sign) part(late float64) float64 { return (s.k + late*s.late) / max(s.n, 1) }
 
 // reference returns the share that is normal; 0 if that is not known.
 func (s *sign) reference() float64 { return s.refK / max(s.refN, 1) }
@@ -51,10 +58,10 @@ func (s *sign) short() (missing, sigma float64) {
 	return s.n*s.reference() - s.k, s.n * math.Sqrt(p*(1-p)*(1/s.n+1/s.refN))
 }
 
-// judge compares the evidence with the reference. Loss must be three standard
-// deviations to be severe, and four to be slight: a false alarm of the second
-// kind is the more probable one, because there is more of chance that is small.
-func (s *sign) judge() verdict {
+// judge compares the evidence with the reference.
+// With fine, evidence is not called as good as before until so small a part of it
+// could not be missing by chance.
+func (s *sign) judge(fine float64) verdict {
 	switch {
 	case s.refN == 0 && s.k >= enough:
 		return same
@@ -64,11 +71,11 @@ func (s *sign) judge() verdict {
 	want := s.n * s.reference()
 	missing, sigma := s.short()
 	switch {
-	case missing >= enough && missing > 3*sigma && missing > want*severe:
+	case missing >= enough && missing > sure*sigma && missing > want*severe:
 		return worse
-	case missing >= enough && missing > 4*sigma && missing > want*slight:
+	case missing >= enough && missing > sure*sigma && missing > want*slight:
 		return less
-	case missing <= max(sigma, want*slight):
+	case missing <= max(sigma, want*slight) && (fine == 0 || 3*sigma <= want*fine):
 		return same
 	case s.n >= 4*s.refN: // the doubt is all about the reference
 		return same
@@ -92,4 +99,7 @@ func (s *sign) accept() {
 }
 
 // replace makes the evidence the reference.
-func (s *sign) replace() { s.refN, s.refK, s.n, s.k = s.n, s.k, 0, 0 }
+func (s *sign) replace() {
+	s.refN, s.refK = s.n, s.k
+	s.drop()
+}

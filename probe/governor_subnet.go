@@ -2,6 +2,7 @@ package probe
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 	"net/netip"
 	"time"
@@ -13,11 +14,12 @@ const (
 	// suspicious the part of those that answered, before the subnet is slowed.
 	suspects   = 4
 	suspicious = 1. / 4
-	// worseThanRun is how much more than in the whole run that part must be:
-	// what all have in common is the run's to mend.
-	worseThanRun = 1.5
+	// outlying is by how many standard deviations that must be more than in the
+	// whole run: what all have in common is the run's to mend, and of thousands
+	// of subnets a few are always a little worse.
+	outlying = 4
 	// recent is how many answers of a subnet count; older ones count half.
-	recent = 32
+	recent = 128
 	// recentRun is the same for the whole run.
 	recentRun = 4096
 	// inVain is how much slower a subnet is made before it is asked whether
@@ -133,10 +135,11 @@ func (s *subnets) heard(a netip.Addr, now time.Duration, retried bool) int32 {
 
 // consider slows a subnet, or lets it grow, by what was heard from it.
 func (s *subnets) consider(p *subnet, now time.Duration) (more int32) {
-	part := float64(p.retried) / float64(p.answered)
-	usual := worseThanRun * max(float64(s.retried)/float64(s.answered), float64(p.vain))
+	n, part := float64(p.answered), float64(p.retried)/float64(p.answered)
+	usual := max(float64(s.retried)/float64(s.answered), float64(p.vain))
+	excess := math.Sqrt(n) * (part - usual) // in standard deviations, times that of one host
 	switch {
-	case p.retried >= suspects && part > max(suspicious, usual):
+	case p.retried >= suspects && part > suspicious && excess > outlying*math.Sqrt(usual*(1-usual)):
 		return s.slower(p, part, now)
 	case p.slow != nil && p.answered >= cleared && part <= mostly:
 		return s.faster(p)
