@@ -33,11 +33,15 @@ type outlets struct {
 // which Report would only notice at the next line but one.
 func openOutlets(f *runFlags, stdout io.Writer, line *output.StatusLine, stop context.CancelCauseFunc) (*outlets, error) {
 	o := &outlets{path: f.out}
-	if file, ok := stdout.(*os.File); ok && term.IsTerminal(int(file.Fd())) && !dumb() {
+	file, ok := stdout.(*os.File)
+	switch {
+	case ok && term.IsTerminal(int(file.Fd())) && !dumb():
 		o.tty = file
 		if line != nil {
 			stdout = line
 		}
+	case ok && line != nil && isPipe(file):
+		stdout = &givingWay{file, line}
 	}
 	o.lines = &backlog{}
 	o.stdout = output.NewWriter(&watchedWriter{stdout, stop, o.lines})
@@ -50,6 +54,23 @@ func openOutlets(f *runFlags, stdout io.Writer, line *output.StatusLine, stop co
 		return nil, fmt.Errorf("cannot write records: %w", err)
 	}
 	return o, nil
+}
+
+// givingWay writes to a pipe whose reader may well write on to the terminal of
+// line. That is erased before, and comes back with its next change.
+type givingWay struct {
+	*os.File
+	line *output.StatusLine
+}
+
+func (w *givingWay) Write(p []byte) (int, error) {
+	w.line.Set("")
+	return w.File.Write(p)
+}
+
+func isPipe(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeNamedPipe != 0
 }
 
 // dumb reports whether the terminal can only print line after line. Windows has
