@@ -30,7 +30,8 @@ func (s Stage) String() string {
 // A Cascade asks hosts in several ways, one after the other: those that stay
 // silent in one Stage, or for which a firewall refuses to pass it, are asked in
 // the next. Each host still has one outcome: that of the first Stage that gets
-// an answer, else the refusal, else silence. Its Seq counts the probes of all.
+// an answer, with the probes that took, else the refusal, else silence,
+// with the number of probes in all.
 //
 // A Stage that is slower than the one before holds that one back, so what waits
 // between the two is bounded.
@@ -133,7 +134,6 @@ func (c *Cascade) judge(i int, key hostKey, r probe.Result) (_ probe.Result, tel
 		}
 		p.decided = true
 		r.Interim = false
-		r.Seq = max(r.Seq, p.probes)
 		return r, true
 	}
 	last := i == len(c.stages)-1
@@ -147,6 +147,9 @@ func (c *Cascade) judge(i int, key hostKey, r probe.Result) (_ probe.Result, tel
 	delete(c.open, key)
 	if p.decided {
 		return r, false
+	}
+	if r.Status != probe.Lost && r.Status != probe.Pending {
+		return r, true
 	}
 	r.Seq += p.probes
 	if r.Status == probe.Lost && p.refusal != nil {

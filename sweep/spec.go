@@ -28,9 +28,9 @@ type Parser struct {
 
 // Parse reads
 //
-//	10.0.0.0/16  2001:db8::/112  fe80::%eth0/120   a network; host bits may be set
-//	10.0.0.1-10.0.3.9  2001:db8::1-2001:db8::ff    from one address to another
-//	10.0.0.1-9                                     the same, in the last octet
+//	192.0.2.0/24  2001:db8::/112  fe80::%eth0/120  a network; host bits may be set
+//	192.0.2.1-192.0.2.99  2001:db8::1-2001:db8::ff from one address to another
+//	192.0.2.1-9                                    the same, in the last octet
 //	192.0.2.1  2001:db8::1  fe80::1%eth0           an address
 //	www.example.com  web-1                         a name
 //

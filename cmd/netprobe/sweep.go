@@ -29,9 +29,9 @@ func newSweep(args []string) *cobra.Command {
 			"  netprobe sweep -a 192.0.2.1-192.0.2.99           their addresses and nothing else\n" +
 			"  netprobe sweep 192.0.2.0/24 2001:db8::/112 --exclude 192.0.2.128/25\n" +
 			"  netprobe sweep --ping icmp,tcp:443 192.0.2.0/24  where echo may be filtered\n" +
-			"  netprobe sweep -q --by /24 10.0.0.0/12           a million hosts, counted by subnet\n" +
-			"  netprobe sweep --resume state 10.0.0.0/8         Ctrl-C, and the same again goes on\n" +
-			"  netprobe sweep --shard 2/4 10.0.0.0/8            on the second of four machines\n" +
+			"  netprobe sweep -q --by /116 2001:db8::/108       a million hosts, counted by subnet\n" +
+			"  netprobe sweep --resume state 2001:db8::/108     Ctrl-C, and the same again goes on\n" +
+			"  netprobe sweep --shard 2/4 2001:db8::/108        on the second of four machines\n" +
 			"  awk '{print $1}' list | netprobe sweep -f - --json | jq -r 'select(.alive).addr'",
 		RunE: func(cmd *cobra.Command, targets []string) error {
 			s, err := f.prepare(cmd, targets)
