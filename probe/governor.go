@@ -166,8 +166,9 @@ func (g *Governor) take(a netip.Addr, now time.Duration, first bool) {
 	defer g.mu.Unlock()
 	g.pacer.Take(now)
 	if g.adaptive {
-		g.epochs.take(now, g.epochLength(), g.rate, first)
-		g.subnets.take(a, now)
+		p := g.subnets.of(a)
+		g.epochs.take(now, g.epochLength(), g.rate, first && p.free(now))
+		g.subnets.take(p, a, now)
 	}
 }
 
@@ -182,7 +183,8 @@ func (g *Governor) Heard(a netip.Addr, sent, now time.Duration, try int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.rtt.add(now - sent)
-	if e := g.epochs.find(sent - g.waited(try)); e != nil {
+	p := g.subnets.of(a)
+	if e := g.epochs.find(sent - g.waited(try)); e != nil && p.free(sent) {
 		if try > 1 {
 			e.again++
 		} else {
@@ -192,7 +194,7 @@ func (g *Governor) Heard(a netip.Addr, sent, now time.Duration, try int) {
 			}
 		}
 	}
-	g.slowed.Add(g.subnets.heard(a, now, try > 1))
+	g.slowed.Add(g.subnets.heard(p, a, now, try > 1))
 }
 
 // waited returns how long after the first packet to a host the try'th leaves.

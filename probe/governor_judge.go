@@ -95,12 +95,14 @@ func (g *Governor) isLate(d time.Duration) bool {
 	return g.usual > 0 && d > g.usual+g.usual/2+stall
 }
 
-// count adds what epoch e says about w's sign to s.
+// count adds what epoch e says about w's sign to s. A retry that had to wait for
+// its turn is dated too late: an epoch has no more of them than it lacks answers.
 func (g *Governor) count(w *watch, s *sign, e *epoch) {
 	if w == &g.share {
 		s.add(float64(e.first), float64(e.prompt-e.late), float64(e.late))
 	} else {
-		s.add(float64(e.prompt+e.again), float64(e.prompt), 0)
+		again := min(e.again, e.first-min(e.prompt, e.first))
+		s.add(float64(e.prompt+again), float64(e.prompt), 0)
 	}
 }
 

@@ -16,6 +16,7 @@ type world struct {
 	seed    uint64
 	config  GovernorConfig
 	ordered bool
+	rude    bool // the sender does not ask for Turn
 	retries int
 	tick    time.Duration // how often the sender wakes; 0 means 1 ms
 	sender  float64       // packets per second the sender can do; 0 for any number
@@ -114,7 +115,7 @@ func (w *world) run() *world {
 			} else {
 				host, order = order[0], order[1:]
 			}
-			if turn := w.g.Turn(addrOf(host), w.now); turn > w.now {
+			if turn := w.g.Turn(addrOf(host), w.now); turn > w.now && !w.rude {
 				w.schedule(event{at: turn, host: host})
 				continue
 			}

@@ -20,18 +20,29 @@ const (
 	outlying = 4
 	// recent is how many answers of a subnet count; older ones count half.
 	recent = 128
-	// recentRun is the same for the whole run.
-	recentRun = 4096
-	// inVain is how much slower a subnet is made before it is asked whether
-	// being slower helps, and slowest the least rate of one, packets per second:
-	// that of the slowest limits on ICMP in use.
-	inVain  = 1. / 8
+	// recentRun is the same for the whole run: what all places remember together,
+	// so that trouble that all had is forgotten by both at once.
+	recentRun = recent << subnetBits
+	// slowest is the least limit of a subnet, packets per second: that of the
+	// slowest limits on ICMP in use.
 	slowest = 1
+	// tried is how many packets a subnet is sent under a limit before it is seen
+	// whether that helps, and lessons for how many windows at least. It helps if
+	// the part that is answered grows by helpful: behind a limit it doubles when
+	// the rate is halved, and where packets are lost at any rate it stays.
+	tried   = 64
+	lessons = 2
+	helpful = 1.3
 	// cleared is how many hosts must answer at once, and mostly the first
 	// packet, before a limit grows, and regrowth by how much it then does.
 	cleared  = 8
 	mostly   = 1. / 8
 	regrowth = 1.25
+	// settled is how many windows a limit stands before it grows, since what was
+	// lost under it is known a timeout later at best, and unheard is the part of
+	// the hosts asked under it that may then still wait for a second packet.
+	settled = 4
+	unheard = 1. / 4
 )
 
 // subnets are the limits of destination subnets, by /24 for IPv4 and by /112 for
@@ -56,22 +67,28 @@ type subnet struct {
 
 	// Hosts that answered lately, and those of them that needed another packet;
 	// under a limit those count that were asked since it was set.
+	asked             uint32 // packets meanwhile
 	answered, retried uint16
-	vain              float32 // the part that needed a retry however slow we were; 0 if that was not seen
-	slow              *slow   // valid under a limit
+	vain              bool  // slowing it does not help: it is let alone from now on
+	slow              *slow // valid under a limit
 }
 
 // slow is what is known of a subnet under a limit.
 type slow struct {
 	rate  float64 // at present, packets per second
 	full  float64 // when the limit was set
-	mark  float64 // when it was last asked whether being slower helps
-	worst float64 // the part that needed a retry then
+	yield float64 // answers a packet, at most at any rate before this one
+	seen  bool    // it was seen whether this limit helps
+	doubt bool    // the one before did not: a limit may let a burst through first
+
+	set   time.Duration // when the limit was set
+	since time.Duration // when it was last changed
 
 	// Which hosts, by their address's last byte, were asked since the limit was
-	// last changed, and which of them more than once. A retry may have waited for
-	// its turn for long, so that when it left does not tell when its first did.
-	once, twice [4]uint64
+	// last changed, which of them more than once, and which have answered. A retry
+	// may have waited for its turn for long, so that when it left does not tell
+	// when its first did.
+	once, twice, done [4]uint64
 }
 
 func newSubnets(timeout time.Duration) *subnets {
@@ -92,8 +109,8 @@ func (s *subnets) of(a netip.Addr) *subnet {
 	return &s.place[h>>(64-subnetBits)]
 }
 
-func (s *subnets) take(a netip.Addr, now time.Duration) {
-	p := s.of(a)
+// take counts a packet to p, which is a's place.
+func (s *subnets) take(p *subnet, a netip.Addr, now time.Duration) {
 	p.pacer.Take(now)
 	if age := now - p.from; age >= s.window {
 		p.last, p.now, p.from = p.now, 0, now
@@ -101,26 +118,30 @@ func (s *subnets) take(a netip.Addr, now time.Duration) {
 			p.last = 0
 		}
 	}
-	p.now++
+	p.now, p.asked = p.now+1, p.asked+1
 	if p.slow != nil {
 		p.slow.asked(a)
 	}
 }
 
 // rate returns how many packets per second the subnet was sent lately.
-func (s *subnets) rate(p *subnet) float64 {
-	return float64(max(p.now, p.last)) / s.window.Seconds()
+func (s *subnets) rate(p *subnet, now time.Duration) float64 {
+	span := s.window
+	if p.last > 0 {
+		span += min(max(now-p.from, 0), s.window)
+	}
+	return float64(p.now+p.last) / span.Seconds()
 }
 
-// heard counts an answer, and returns by how many subnets more have a limit.
-func (s *subnets) heard(a netip.Addr, now time.Duration, retried bool) int32 {
+// heard counts an answer about a, whose place is p, and returns by how many
+// subnets more have a limit.
+func (s *subnets) heard(p *subnet, a netip.Addr, now time.Duration, retried bool) int32 {
 	if s.answered++; retried {
 		s.retried++
 	}
 	if s.answered >= recentRun {
 		s.answered, s.retried = s.answered/2, s.retried/2
 	}
-	p := s.of(a)
 	if p.slow != nil {
 		var counts bool
 		if retried, counts = p.slow.heard(a); !counts {
@@ -130,65 +151,92 @@ func (s *subnets) heard(a netip.Addr, now time.Duration, retried bool) int32 {
 	if p.answered++; retried {
 		p.retried++
 	}
-	return s.consider(p, now)
+	return s.consider(p, now, retried)
 }
 
 // consider slows a subnet, or lets it grow, by what was heard from it.
-func (s *subnets) consider(p *subnet, now time.Duration) (more int32) {
+func (s *subnets) consider(p *subnet, now time.Duration, retried bool) (more int32) {
 	n, part := float64(p.answered), float64(p.retried)/float64(p.answered)
-	usual := max(float64(s.retried)/float64(s.answered), float64(p.vain))
+	usual := float64(s.retried) / float64(s.answered)
 	excess := math.Sqrt(n) * (part - usual) // in standard deviations, times that of one host
 	switch {
-	case p.retried >= suspects && part > suspicious && excess > outlying*math.Sqrt(usual*(1-usual)):
-		return s.slower(p, part, now)
-	case p.slow != nil && p.answered >= cleared && part <= mostly:
-		return s.faster(p)
+	case p.slow != nil && s.inVain(p, now):
+		if p.slow.doubt {
+			p.vain = true
+			return p.release()
+		}
+		p.slow.doubt = true
+		return s.slower(p, now)
+	case retried && !p.vain && p.retried >= suspects && part > suspicious && excess > outlying*math.Sqrt(usual*(1-usual)):
+		return s.slower(p, now)
+	case p.slow != nil && p.answered >= cleared && part <= mostly && p.slow.settled(now, s.window):
+		return s.faster(p, now)
 	case p.answered >= recent:
-		p.answered, p.retried = p.answered/2, p.retried/2
+		p.asked, p.answered, p.retried = p.asked/2, p.answered/2, p.retried/2
 	}
 	return 0
 }
 
-// slower halves what the subnet may have, or frees it if that is in vain: its
-// packets are lost at any rate.
-func (s *subnets) slower(p *subnet, part float64, now time.Duration) (more int32) {
+// slower halves what the subnet may have.
+func (s *subnets) slower(p *subnet, now time.Duration) (more int32) {
 	if p.slow == nil {
-		rate := max(s.rate(p), slowest)
-		p.slow = &slow{rate: rate, full: rate, mark: rate, worst: part}
+		rate := max(s.rate(p, now), slowest)
+		p.slow = &slow{rate: rate, full: rate, set: now}
 		p.pacer.next = float64(now)
 		more = 1
-	} else if p.slow.rate <= max(p.slow.mark*inVain, slowest) {
-		if part > p.slow.worst*4/5 {
-			p.vain = float32(part)
-			return p.free()
-		}
-		p.slow.mark, p.slow.worst = p.slow.rate, part
 	}
-	p.limit(max(p.slow.rate/2, slowest))
+	p.slow.yield, p.slow.seen = max(p.slow.yield, p.yield()), false
+	p.limit(max(p.slow.rate/2, slowest), now)
 	return more
 }
 
-// faster lets the subnet have more, and is done with it when it has what it had
-// before it was slowed.
-func (s *subnets) faster(p *subnet) (more int32) {
-	if p.slow.rate >= p.slow.full {
-		return p.free()
+// inVain tells whether the subnet is no better off for its limit. If that is so
+// twice, its packets are lost at any rate.
+func (s *subnets) inVain(p *subnet, now time.Duration) bool {
+	if p.slow.seen || p.asked < tried || now-p.slow.since < lessons*s.window {
+		return false
 	}
-	p.limit(p.slow.rate * regrowth)
+	p.slow.seen = true
+	if p.yield() < p.slow.yield*helpful {
+		return true
+	}
+	p.slow.doubt = false
+	return false
+}
+
+// faster lets the subnet have more, and is done with it when it could have twice
+// what it had before it was slowed.
+func (s *subnets) faster(p *subnet, now time.Duration) (more int32) {
+	if p.slow.rate >= 2*p.slow.full {
+		return p.release()
+	}
+	p.slow.seen = true
+	p.limit(p.slow.rate*regrowth, now)
 	return 0
 }
 
+// free tells whether a packet that left at the given time was under no limit but
+// the run's.
+func (p *subnet) free(at time.Duration) bool { return p.slow == nil || at < p.slow.set }
+
+// yield returns how many answers came a packet.
+func (p *subnet) yield() float64 { return float64(p.answered) / float64(max(p.asked, 1)) }
+
+// forget drops what was heard.
+func (p *subnet) forget() { p.asked, p.answered, p.retried = 0, 0, 0 }
+
 // limit sets the subnet's limit and forgets what was heard before.
-func (p *subnet) limit(rate float64) {
+func (p *subnet) limit(rate float64, now time.Duration) {
 	p.pacer.gap = 1e9 / rate
-	p.slow.rate, p.slow.once, p.slow.twice = rate, [4]uint64{}, [4]uint64{}
-	p.answered, p.retried = 0, 0
+	p.slow.rate, p.slow.since = rate, now
+	p.slow.once, p.slow.twice, p.slow.done = [4]uint64{}, [4]uint64{}, [4]uint64{}
+	p.forget()
 }
 
-// free takes the subnet's limit away.
-func (p *subnet) free() (more int32) {
+// release takes the subnet's limit away.
+func (p *subnet) release() (more int32) {
 	p.pacer, p.slow = Pacer{}, nil
-	p.answered, p.retried = 0, 0
+	p.forget()
 	return -1
 }
 
@@ -203,7 +251,22 @@ func (s *slow) asked(a netip.Addr) {
 // present limit; counts is false if it was sent none.
 func (s *slow) heard(a netip.Addr) (retried, counts bool) {
 	i, bit := slot(a)
+	s.done[i] |= bit
 	return s.twice[i]&bit != 0, s.once[i]&bit != 0
+}
+
+// settled tells whether it is known that the limit helps, and what is still lost
+// under it.
+func (s *slow) settled(now, window time.Duration) bool {
+	if s.doubt || now-s.since < settled*window {
+		return false
+	}
+	asked, waiting := 0, 0
+	for i, once := range s.once {
+		asked += bits.OnesCount64(once)
+		waiting += bits.OnesCount64(once &^ s.twice[i] &^ s.done[i])
+	}
+	return float64(waiting) <= unheard*float64(asked)
 }
 
 // slot returns a's place in a set of 256 bits.
