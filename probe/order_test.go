@@ -15,8 +15,12 @@ func TestOrderBijection(t *testing.T) {
 	const sizes = 5000
 	var seen [sizes]uint64 // by number: the last size and seed in which it came
 	round := uint64(0)
-	for _, seed := range []uint64{0, 1, 0xfeedface} {
-		for n := uint64(1); n <= sizes; n++ {
+	seeds := []uint64{0, 1, 0xfeedface}
+	for n := uint64(1); n <= sizes; n++ {
+		for i, seed := range seeds {
+			if n > 1000 && n%uint64(len(seeds)) != uint64(i) {
+				continue // large sizes take turns
+			}
 			round++
 			o := NewOrder(n, seed, false)
 			for i := range n {
@@ -38,8 +42,8 @@ func TestOrderBijection(t *testing.T) {
 func TestOrderInverse(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for n, samples := range map[uint64]int{
-		1 << 32: 2_000_000, 1<<32 + 1: 50_000, 1<<24 - 2: 50_000, 1 << 20: 50_000, 3 << 40: 50_000,
-		1 << 63: 50_000, 1<<63 + 1: 50_000, math.MaxUint64: 50_000,
+		1 << 32: 1_000_000, 1<<32 + 1: 20_000, 1<<24 - 2: 20_000, 1 << 20: 20_000, 3 << 40: 20_000,
+		1 << 63: 20_000, 1<<63 + 1: 20_000, math.MaxUint64: 20_000,
 	} {
 		o := NewOrder(n, rng.Uint64(), false)
 		for range samples {
@@ -57,7 +61,7 @@ func TestOrderInverse(t *testing.T) {
 // TestOrderExhaustive proves the bijection for all of IPv4.
 func TestOrderExhaustive(t *testing.T) {
 	if os.Getenv("NETPROBE_EXHAUSTIVE") != "1" {
-		t.Skip("takes minutes and 512 MB: set NETPROBE_EXHAUSTIVE=1")
+		t.Skip("takes a quarter of an hour and 512 MB: set NETPROBE_EXHAUSTIVE=1")
 	}
 	start := time.Now()
 	seen := make([]uint64, 1<<32/64)
@@ -132,7 +136,7 @@ func TestOrderBeyond(t *testing.T) {
 // pairs in the same network is close to normal.
 func TestOrderSpread(t *testing.T) {
 	const n, nets = 1 << 20, 1 << 12
-	for _, seed := range []uint64{0, 1, 2, 3, 1 << 40, math.MaxUint64} {
+	for _, seed := range []uint64{0, 1, math.MaxUint64} {
 		o := NewOrder(n, seed, false)
 		order := make([]uint16, n)
 		for i := range order {
@@ -140,7 +144,7 @@ func TestOrderSpread(t *testing.T) {
 		}
 		// Positions i and i+lag: n/nets pairs by chance, variance about the same.
 		mean := float64(n) / nets
-		for lag := 1; lag <= 64; lag++ {
+		for _, lag := range []int{1, 2, 3, 4, 7, 8, 16, 32, 64, 256} {
 			pairs := 0
 			for i := range n - lag {
 				if order[i] == order[i+lag] {
