@@ -56,7 +56,9 @@ func (p Parser) Parse(s string) (Spec, error) {
 		if host, err = probe.ParseHost(s, p.ToASCII); err == nil && !host.Addr.IsValid() {
 			return Spec{Text: s, Host: host}, nil
 		}
-		r = probe.Range{First: host.Addr, Last: host.Addr}
+		if r = (probe.Range{First: host.Addr, Last: host.Addr}); err == nil {
+			err = checkHosts(r) // in whatever zone
+		}
 	}
 	if err == nil {
 		r, err = p.local(r)

@@ -131,6 +131,7 @@ func TestParseErrors(t *testing.T) {
 
 		{in: "fe80::1", err: "needs a zone"},
 		{in: "224.0.0.1", err: "multicast"},
+		{in: "::%eth0", err: "unspecified"},
 		{in: "256.1.1.1", err: "not an IP address"},
 		{in: "", err: "empty"},
 		{in: "a b", err: "character"},

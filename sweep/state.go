@@ -225,18 +225,23 @@ func WriteState(path string, s *State) error {
 	if s == nil {
 		return errUnsteady
 	}
-	i, n := max(s.Shard.I, 1), s.Shard.Step()
-	b, err := json.Marshal(stateFile{
-		Version: stateVersion, Digest: s.Digest, Seed: s.Seed, Ordered: s.Ordered,
-		Shard: i, Shards: n, Position: s.Position, Undecided: pack(s.Undecided),
-	})
+	b, err := s.encode()
 	if err != nil {
 		return err
 	}
 	if path, err = target(path); err != nil {
 		return err
 	}
-	return replaceFile(path, append(b, '\n'))
+	return replaceFile(path, b)
+}
+
+// encode returns what parseState reads.
+func (s *State) encode() ([]byte, error) {
+	b, err := json.Marshal(stateFile{
+		Version: stateVersion, Digest: s.Digest, Seed: s.Seed, Ordered: s.Ordered,
+		Shard: max(s.Shard.I, 1), Shards: s.Shard.Step(), Position: s.Position, Undecided: pack(s.Undecided),
+	})
+	return append(b, '\n'), err
 }
 
 // target returns the file that path leads to, which need not exist. A device or
