@@ -1,6 +1,7 @@
 package icmp
 
 import (
+	"math"
 	"net/netip"
 	"time"
 
@@ -122,33 +123,63 @@ func (as *asks) current(a *ask) *ask {
 	return a
 }
 
-// room reports whether there is a place for the next probe.
-func (as *asks) room() bool {
+// vacancy says whether there is a place for a probe.
+type vacancy uint8
+
+const (
+	vacant      vacancy = iota
+	awaitsEnd           // not before a probe that waits has an answer or runs out of time
+	awaitsRetry         // not before a silent host is asked again, in its own place
+)
+
+// room finds a place for a probe that repeats probe prev; 0 for one that repeats
+// none. In a full table numbers are left out whose places are taken by silent
+// hosts: those get theirs free by being asked again, which needs a place, too.
+func (as *asks) room(prev uint64) vacancy {
 	if len(as.table) == 0 {
 		as.table = make([]ask, min(minAsks, as.space()))
 	}
-	for {
-		a := as.slot(as.n + 1)
-		if a.state == askSuperseded {
-			if cur := as.current(a); cur == nil || !cur.undecided() {
-				return true
-			}
-		} else if !a.undecided() {
-			return true
-		}
-		if !as.grow() {
-			return a.state == askSuperseded // its answer will be a stranger's
+	for as.taken(as.slot(as.n+1)) && as.grow() {
+	}
+	for skip := range uint64(len(as.table)) {
+		switch a := as.slot(as.n + 1 + skip); {
+		case !as.taken(a),
+			a.state == askSuperseded, // its answer will be a stranger's
+			prev != 0 && a.n == prev: // likewise
+			as.n += skip
+			return vacant
+		case a.state != askSilent:
+			return awaitsEnd
 		}
 	}
+	return awaitsRetry
 }
 
-// add registers the next probe; there must be room. The caller fills it in.
-func (as *asks) add() *ask {
+// taken reports whether a is of a host without an outcome.
+func (as *asks) taken(a *ask) bool {
+	if a.state == askSuperseded {
+		a = as.current(a)
+	}
+	return a != nil && a.undecided()
+}
+
+// add registers the next probe, which repeats probe prev, in the place that room
+// found for it; the caller fills it in. It reports whether that was prev's own:
+// then only the new probe speaks for the host.
+func (as *asks) add(prev uint64) (a *ask, own bool) {
 	as.n++
-	a := as.slot(as.n)
+	a = as.slot(as.n)
+	own = prev != 0 && a.n == prev
+	var held *heldAnswers
+	if own && a.held {
+		held = as.held[prev]
+	}
 	as.forget(a)
 	*a = ask{n: as.n, state: askWaiting}
-	return a
+	if held != nil {
+		as.held[a.n], a.held = held, true
+	}
+	return a, own
 }
 
 // forget drops what is remembered beside a.
@@ -179,12 +210,17 @@ func (as *asks) grow() bool {
 
 // supersede lets b, which was sent after a, speak for the host of a.
 func (as *asks) supersede(a, b *ask) {
-	a.state, a.next = askSuperseded, uint32(b.n-a.n)
 	if a.held {
 		as.held[b.n], b.held = as.held[a.n], true
 		delete(as.held, a.n)
 		a.held = false
 	}
+	if b.n-a.n > math.MaxUint32 { // numbers were left out
+		as.forget(a)
+		a.state = askFree
+		return
+	}
+	a.state, a.next = askSuperseded, uint32(b.n-a.n)
 }
 
 // hold returns the place for answers to the host of a that decide nothing yet.

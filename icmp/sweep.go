@@ -74,6 +74,7 @@ type Sweep struct {
 	waits     []time.Duration // timeout by try, from 1
 	over      bool            // the Source has no more
 	waiting   turns           // probes whose turn has not come
+	crowded   time.Duration   // full table: no further host is asked before this
 	dropped   uint64          // as last told to the Governor
 	stuck     time.Duration   // full queues: nothing leaves before this
 	wait      time.Duration   // full queues: how long the last wait was

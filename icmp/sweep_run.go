@@ -226,6 +226,7 @@ func (s *Sweep) abandon() {
 	for _, t := range s.waiting {
 		if t.prev == 0 {
 			s.counters.inFlight.Add(-1)
+			pending.Seq = uint64(t.try - 1)
 			s.say(t.who, pending)
 		}
 	}

@@ -18,6 +18,10 @@ const (
 	fullGiveUp   = 10 * time.Second
 )
 
+// crowdedWait is how long no host is asked that was not asked before, while all
+// the table is full of hosts that are to be asked again.
+const crowdedWait = 10 * time.Millisecond
+
 // collect registers the probes whose turn has come and puts them into the
 // batches of their ports. It returns when it wants to be called next, and
 // whether packets wait to be flushed.
@@ -33,10 +37,16 @@ func (s *Sweep) collect(now time.Duration) (wake time.Duration, sending bool) {
 		if t.lane == nil {
 			return wake, sending
 		}
-		if !t.lane.room() {
-			t.at = now // only an outcome makes room
+		switch t.lane.room(t.prev) {
+		case awaitsEnd:
+			t.at = now
 			s.waiting.put(t)
 			return s.nextExpiry(), sending
+		case awaitsRetry:
+			s.crowded = now + crowdedWait
+			t.at = s.crowded
+			s.waiting.put(t)
+			continue
 		}
 		s.launch(t, now)
 		sending = true
@@ -54,7 +64,7 @@ func (s *Sweep) nextTurn(now time.Duration) (t turn, wake time.Duration) {
 			if a := t.lane.at(t.prev); t.prev != 0 && (a == nil || a.state != askSilent) {
 				continue // it answered after all
 			}
-		} else if t, wake = s.newTurn(); t.lane == nil {
+		} else if t, wake = s.newTurn(now); t.lane == nil {
 			return t, wake
 		}
 		if t.at = s.cfg.Pace.Turn(t.who.Addr, now); t.at <= now {
@@ -66,12 +76,12 @@ func (s *Sweep) nextTurn(now time.Duration) (t turn, wake time.Duration) {
 	return turn{}, now
 }
 
-// maxPostponed bounds how many hosts are looked at for one whose subnet may be
-// asked, before answers are looked at again.
+// maxPostponed bounds how many hosts are looked at for one that can be asked, and
+// whose subnet may be, before answers are looked at again.
 const maxPostponed = 1024
 
 // newTurn returns the next probe that has not had to wait.
-func (s *Sweep) newTurn() (t turn, wake time.Duration) {
+func (s *Sweep) newTurn(now time.Duration) (t turn, wake time.Duration) {
 	if len(s.waiting) >= maxTurns {
 		return turn{}, s.waiting.next()
 	}
@@ -84,7 +94,13 @@ func (s *Sweep) newTurn() (t turn, wake time.Duration) {
 			return turn{who: who, lane: l, prev: a.n, try: a.try + 1}, 0
 		}
 	}
-	for !s.over {
+	if now < s.crowded {
+		return turn{}, s.waiting.next()
+	}
+	for n := 0; !s.over; n++ {
+		if n == maxPostponed {
+			return turn{}, now
+		}
 		c, supply := s.cfg.Source.Next()
 		switch supply {
 		case probe.Later:
@@ -124,7 +140,10 @@ func (s *Sweep) unable(l *sweepLane, c probe.Candidate) (r probe.Result, ok bool
 // launch registers t and puts its packet into the batch of its port.
 func (s *Sweep) launch(t turn, now time.Duration) {
 	l := t.lane
-	a := l.add()
+	a, own := l.add(t.prev)
+	if own {
+		t.prev = 0
+	}
 	a.addr, a.index, a.try, a.sent = t.who.Addr, t.who.Index, t.try, now
 	l.name(a, t.who.Name)
 	if t.try == 1 {

@@ -392,3 +392,27 @@ func (e *endless) Next() (probe.Candidate, probe.Supply) {
 	e.addr = e.addr.Next()
 	return probe.Candidate{Addr: e.addr}, probe.Ready
 }
+
+// A table full of silent hosts: they are asked again in their own places, and
+// those that found no place are asked after them.
+func TestSweepTableFullOfSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 1<<16 + 5000
+		cfg := SweepConfig{Source: hostsOf("203.0.0.0", n), Retries: 1, Timeout: 100 * ms, Size: 8}
+		p := newSweepPlay(t, host(lab.Host{Silent: true}), cfg, 1)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		p.run(ctx)
+		for addr, r := range p.outcomes(n) {
+			if r.Status != probe.Lost || r.Seq != 2 {
+				t.Fatalf("%v: %v after %d probes, want lost after 2", addr, r.Status, r.Seq)
+			}
+		}
+		if p.Counters().Sent != 2*n {
+			t.Errorf("%d packets sent, want %d", p.Counters().Sent, 2*n)
+		}
+		if p.ended > time.Second {
+			t.Errorf("ended at %v", p.ended)
+		}
+	})
+}

@@ -11,7 +11,7 @@ import (
 type turn struct {
 	who     probe.Candidate
 	lane    *sweepLane
-	prev    uint64        // the probe it repeats, in the same lane; 0 for a host asked for the first time
+	prev    uint64        // the probe that speaks for the host until then, in the same lane; 0 if none does
 	try     uint8         // number of the probe at its host, from 1
 	at      time.Duration // not before then
 	refused time.Duration // when the kernel first had no room for it; 0 if it never was tried
