@@ -69,9 +69,24 @@ func (s *RangeSet) Subtract(r Range) []Range {
 // order.
 func (s *RangeSet) Add(r Range) (fresh []Range) {
 	fresh = s.Subtract(r)
-	if len(fresh) == 0 {
-		return nil
+	if len(fresh) > 0 {
+		s.join(r)
 	}
+	return fresh
+}
+
+// AddAddr puts a into the set and reports whether it was not in it. It is Add
+// for many single addresses: it seldom allocates.
+func (s *RangeSet) AddAddr(a netip.Addr) (fresh bool) {
+	if s.Contains(a) {
+		return false
+	}
+	s.join(Range{a, a})
+	return true
+}
+
+// join puts r into the set, in place of the ranges it overlaps or touches.
+func (s *RangeSet) join(r Range) {
 	from, to := r.First, r.Last
 	if a := from.Prev(); a.IsValid() {
 		from = a
@@ -87,7 +102,6 @@ func (s *RangeSet) Add(r Range) (fresh []Range) {
 		count++
 	}
 	s.replace(start, count, r)
-	return fresh
 }
 
 // place is where a range lies in a RangeSet.
@@ -162,12 +176,9 @@ func (s *RangeSet) insert(at place, r Range) {
 }
 
 // compareAddrs orders addresses by family, zone and number, so that the
-// addresses of one zone lie together.
+// addresses of one zone lie together. (netip orders by family, number, zone.)
 func compareAddrs(a, b netip.Addr) int {
-	if c := cmp.Compare(a.BitLen(), b.BitLen()); c != 0 {
-		return c
-	}
-	if a.Is6() {
+	if a.Is6() && b.Is6() {
 		if c := cmp.Compare(a.Zone(), b.Zone()); c != 0 {
 			return c
 		}

@@ -150,7 +150,7 @@ func (l *lister) addAddr(s Spec, b *batch) error {
 	b.addRange(s.Range)
 	l.hosts++
 	if l.seen.Len() < maxSeen {
-		l.seen.Add(s.Range)
+		l.seen.AddAddr(a)
 	}
 	return nil
 }

@@ -426,3 +426,44 @@ func TestCheck(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestPipeUntaken writes slowly while nobody takes: small batches join into one.
+func TestPipeUntaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		h := newHosts(t, Config{File: r, Ordered: true})
+		done := make(chan error)
+		go func() { done <- h.Run(t.Context()) }()
+		for i := range 50 {
+			fmt.Fprintf(w, "192.0.2.%d\n", i+1)
+			time.Sleep(time.Second)
+		}
+		w.Close()
+		synctest.Wait()
+		if len(h.queue) != 2 || h.queue[0].hosts != 1 || h.queue[1].hosts != 49 {
+			t.Errorf("%d batches", len(h.queue))
+		}
+		if n := len(drain(t, h)); n != 50 {
+			t.Errorf("took %d", n)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestNamesHoldBatches does not begin a batch while too many names of earlier
+// ones are looked up.
+func TestNamesHoldBatches(t *testing.T) {
+	h := newHosts(t, Config{Specs: specs(t, "192.0.2.1")})
+	for i := range uint64(maxOpen) {
+		h.names.running[i] = probe.Host{}
+	}
+	if _, supply := h.Next(); supply != probe.Later {
+		t.Error(supply)
+	}
+	delete(h.names.running, 0)
+	if _, supply := h.Next(); supply != probe.Ready {
+		t.Error(supply)
+	}
+}
