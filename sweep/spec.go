@@ -56,8 +56,9 @@ func (p Parser) Parse(s string) (Spec, error) {
 		if host, err = probe.ParseHost(s, p.ToASCII); err == nil && !host.Addr.IsValid() {
 			return Spec{Text: s, Host: host}, nil
 		}
-		if r = (probe.Range{First: host.Addr, Last: host.Addr}); err == nil {
-			err = checkHosts(r) // in whatever zone
+		r = probe.Range{First: host.Addr, Last: host.Addr}
+		if err == nil && host.Addr.Zone() != "" {
+			err = checkHosts(r)
 		}
 	}
 	if err == nil {
@@ -129,8 +130,11 @@ func checkHosts(r probe.Range) error {
 
 // overlap reports whether a and b share an address, in whatever zone.
 func overlap(a, b probe.Range) bool {
+	if a.First.BitLen() != b.First.BitLen() {
+		return false
+	}
 	a, b = unzoned(a), unzoned(b)
-	return a.First.BitLen() == b.First.BitLen() && !a.Last.Less(b.First) && !b.Last.Less(a.First)
+	return !a.Last.Less(b.First) && !b.Last.Less(a.First)
 }
 
 func unzoned(r probe.Range) probe.Range {
