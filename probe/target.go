@@ -66,7 +66,7 @@ func ParseHost(s string, toASCII func(string) (string, error)) (Host, error) {
 // of a subnet is not recognized: it depends on the subnet.
 func CheckUnicast(addr netip.Addr) error {
 	switch {
-	case addr.IsUnspecified():
+	case addr.WithZone("").IsUnspecified():
 		return fmt.Errorf("%w: unspecified", ErrAddress)
 	case addr.IsMulticast():
 		return fmt.Errorf("%w: multicast", ErrAddress)

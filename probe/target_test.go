@@ -50,6 +50,7 @@ func TestParseHost(t *testing.T) {
 		{name: "IPv4 in brackets", in: "[192.0.2.1]", err: "character '['"},
 		{name: "unspecified", in: "0.0.0.0", err: "unspecified"},
 		{name: "unspecified IPv6", in: "::", err: "unspecified"},
+		{name: "unspecified IPv6 with a zone", in: "::%eth0", err: "unspecified"},
 		{name: "broadcast", in: "255.255.255.255", err: "broadcast"},
 		{name: "multicast", in: "224.0.0.1", err: "multicast"},
 		{name: "multicast IPv6", in: "ff02::1%eth0", err: "multicast"},

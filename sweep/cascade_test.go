@@ -17,7 +17,6 @@ import (
 // listed is a Source of n hosts.
 type listed struct {
 	n, taken int
-	held     int // how often it was asked though nothing was taken
 }
 
 func (l *listed) Notify(func()) {}
