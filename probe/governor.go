@@ -33,6 +33,12 @@ const (
 	// chokeGap is how long one overflow of a buffer is the same overflow: it
 	// takes that long until buffers of the usual size have drained.
 	chokeGap = 50 * time.Millisecond
+	// mendGap and mendShare are how a rate comes back to the start rate after an
+	// overflow: a part of it at a time. An address table full of neighbours that
+	// do not answer has room again after three seconds (neighbour.rst of the
+	// kernel: retrans_time_ms, mcast_solicit), so less than that is no patience.
+	mendGap   = 200 * time.Millisecond
+	mendShare = 1. / 25
 )
 
 // A Governor decides how fast a sweep asks. Its times are durations since the
@@ -73,7 +79,8 @@ const (
 //   - A sender that does not use three quarters of its allowance is the limit
 //     itself: the rate does not grow.
 //
-// A full buffer of this machine (Choke) halves the rate at once. Destination
+// A full buffer of this machine (Choke) halves the rate at once. Buffers empty
+// by themselves: up to the start rate it comes back without answers. Destination
 // subnets have limits of their own beside the run's: see subnets.
 type Governor struct {
 	slowed atomic.Int32 // subnets with a limit
@@ -93,8 +100,11 @@ type Governor struct {
 	share   watch // of hosts asked, those that answered
 	clean   watch // of hosts that answered, those that needed no retry
 	climb   climb
+	start   float64       // where the rate began
 	choked  time.Duration // when the last Choke counted; valid if chokes > 0
 	chokes  int
+	mending bool          // the rate is below start because of a Choke, and
+	mended  time.Duration // last came nearer to it then
 	subnets *subnets
 }
 
@@ -118,6 +128,7 @@ func NewGovernor(c GovernorConfig) *Governor {
 		start = defaultStart
 	}
 	g.rate = min(start, g.most)
+	g.start = g.rate
 	g.floor = g.rate * floorShare
 	g.pacer = NewPacer(g.rate)
 	g.subnets = newSubnets(g.timeout)
@@ -134,6 +145,7 @@ func (g *Governor) Next(now time.Duration) time.Duration {
 	defer g.mu.Unlock()
 	if g.adaptive {
 		g.judge(now)
+		g.mend(now)
 	}
 	return g.pacer.Next()
 }
@@ -222,6 +234,17 @@ func (g *Governor) Choke(now time.Duration) {
 	g.climb.fell(g.rate)
 	g.share.trial, g.clean.trial = trial{}, trial{}
 	g.slow(g.rate/2, now)
+	g.mending, g.mended = true, now
+}
+
+// mend lets the rate come back to the start rate after a Choke.
+func (g *Governor) mend(now time.Duration) {
+	if !g.mending || now < g.mended+mendGap {
+		return
+	}
+	g.mended = now
+	g.grow(min(g.start, g.rate+g.start*mendShare), now)
+	g.mending = g.rate < g.start
 }
 
 // Rate returns the rate at present, packets per second; 0 for no limit.

@@ -133,6 +133,7 @@ func (g *Governor) weigh(w *watch, v verdict, e *epoch, now time.Duration) {
 func (g *Governor) cut(w *watch, v verdict, e *epoch, now time.Duration) {
 	rate := min(e.rate, e.pace())
 	w.trial = trial{rate: rate, share: w.part(0), came: w.part(1), ceiling: g.climb.ceiling}
+	g.mending = false
 	through := max(rate*w.part(0.5)/w.reference(), rate/4)
 	g.climb.fell(through)
 	to := through * headroom
