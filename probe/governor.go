@@ -48,40 +48,43 @@ const (
 // A fixed rate is a Pacer's: an absolute schedule, with a burst for a sender
 // that wakes late. An adaptive one is found as follows.
 //
-// Time is cut into epochs by when packets leave. An epoch is judged when all but
-// one in a hundred of its answers must have come, by the round-trip times seen
-// so far. Two signs are looked at, each beside what it was at the rates before:
+// Time is cut into epochs by when packets leave. An epoch is judged when nearly
+// all of its answers must have come, by the round-trip times seen so far. Two
+// signs are looked at, each beside what it was at the rates before:
 //
-//   - The share of the hosts asked for the first time that answered. Hosts come
-//     in random order over the whole space, so it stays the same however many of
-//     them are dead, unless something limits. Where they do not, it is left out
-//     (GovernorConfig.Ordered).
+//   - The share of the hosts asked for the first time that answered in time.
+//     Hosts come in random order over the whole space, so it stays the same
+//     however many of them are dead, unless something limits. An answer that
+//     comes much later than usual has waited in a queue: it counts as missing.
+//     Where the order is not random the share is left out (GovernorConfig.Ordered).
 //   - The share of the hosts that answered which needed no retry. It is known a
 //     timeout later, and held against the rate at which the first packet left.
-//     Without the first sign a rate can grow only once in a timeout.
+//     Without the first sign a rate can grow only once in a timeout, and with no
+//     retries it has nothing to go by but Choke.
 //
 // Both compare: loss that is there at every rate, of one packet in ten or so,
-// does not slow a run. Bad news is looked at twice, 20 ms apart, since a process
+// does not slow a run. Bad news is looked at twice, 30 ms apart, since a process
 // that was not scheduled looks like loss. Then:
 //
 //   - As good as before: the rate doubles until loss is seen for the first time.
 //     After that it grows by a tenth of the ceiling an epoch, up to nine tenths
 //     of it, and from there in steps that start at a fortieth and double, each
 //     tried for a while. The ceiling is what came through when loss was seen.
-//   - Much loss, from a tenth: the rate becomes half of that epoch's. Slight
-//     loss, from a fiftieth: nine tenths of the ceiling. Epochs of before the
-//     change are not judged any more, so one rate is cut once.
+//   - Much loss, from a tenth: the rate becomes half of that epoch's, or less if
+//     less came through, but not below a quarter. Slight loss, from a fiftieth:
+//     nine tenths of the ceiling. Epochs of before the change are not judged any
+//     more, so one rate is cut once.
 //   - If being slower does not make it better, the rate was not the reason (a
 //     part of the network has gone, or a radio link got worse): what is seen now
 //     is what is normal from now on, and the old ceiling holds again.
 //   - No answers: nothing can be learnt. A prefix in which nobody answers is asked
-//     at the start rate to the end.
+//     at the start rate to the end. Where answers stop, the rate is cut once.
 //   - A sender that does not use three quarters of its allowance is the limit
 //     itself: the rate does not grow.
 //
-// A full buffer of this machine (Choke) halves the rate at once. Buffers empty
-// by themselves: up to the start rate it comes back without answers. Destination
-// subnets have limits of their own beside the run's: see subnets.
+// A full buffer of this machine (Choke) halves the rate at once. Destination
+// subnets have limits of their own beside the run's: see subnets. What is asked
+// under one of those is left out of both signs.
 type Governor struct {
 	slowed atomic.Int32 // subnets with a limit
 	mu     sync.Mutex

@@ -7,7 +7,7 @@ import (
 
 // rttSpan is how many answers the distribution of round-trip times remembers;
 // older ones count half, a quarter, and so on.
-const rttSpan = 8192
+const rttSpan = 2048
 
 // rtts is the distribution of recent round-trip times. A mean and a deviation
 // would not do: hosts near and far make two humps, and a mean that follows the

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -37,6 +38,7 @@ type world struct {
 	asked, done          time.Duration // when the last host was asked first, and the last packet left
 	rates                []float64     // by wake
 	times                []time.Duration
+	drops                [][2]int // packets sent and lost by then
 }
 
 // A carry says when the answer to a packet that leaves at now is back; false if
@@ -126,6 +128,7 @@ func (w *world) run() *world {
 			w.each(w, w.now)
 		}
 		w.rates, w.times = append(w.rates, w.g.Rate()), append(w.times, w.now)
+		w.drops = append(w.drops, [2]int{w.sent, w.dropped})
 		if len(order)+len(ready)+len(w.queue) == 0 {
 			break
 		}
@@ -194,6 +197,13 @@ func (w *world) mean(from, to time.Duration) float64 {
 		}
 	}
 	return sum / float64(max(n, 1))
+}
+
+// loss returns the part of the packets that was lost from a time on.
+func (w *world) loss(from time.Duration) float64 {
+	i, _ := slices.BinarySearch(w.times, from)
+	was := w.drops[i]
+	return float64(w.dropped-was[1]) / float64(max(w.sent-was[0], 1))
 }
 
 // least returns the lowest rate between two times.

@@ -14,10 +14,10 @@ const (
 	// suspicious the part of those that answered, before the subnet is slowed.
 	suspects   = 4
 	suspicious = 1. / 4
-	// outlying is by how many standard deviations that must be more than in the
-	// whole run: what all have in common is the run's to mend, and of thousands
-	// of subnets a few are always a little worse.
-	outlying = 4
+	// outlying is how improbable that must be, as the natural logarithm of one in
+	// a million, if the subnet were like the whole run: what all have in common is
+	// the run's to mend, and of thousands of subnets a few always look worse.
+	outlying = 13.8
 	// recent is how many answers of a subnet count; older ones count half.
 	recent = 128
 	// recentRun is the same for the whole run: what all places remember together,
@@ -45,7 +45,13 @@ const (
 	unheard = 1. / 4
 )
 
-// subnets are the limits of destination subnets, by /24 for IPv4 and by /112 for
+// subnets are the limits of destination subnets. One in which hosts need a retry
+// far more often than in the whole run is sent half of what it was. If that makes
+// more of its packets be answered, a limit on ICMP or a narrow link was found:
+// the rate is halved again while retries are needed, and grows when they are not.
+// If it does not, twice, its packets are lost at any rate, and it is let alone.
+//
+// Subnets are told apart by /24 for IPv4 and by /112 for
 // IPv6: an IPv6 link has 2^64 addresses, but what one sweep asks of it is seldom
 // more than a /112. Finer places cost little where the whole link is limited, as
 // each of them finds out; coarser ones would slow hosts that nothing limits.
@@ -156,9 +162,7 @@ func (s *subnets) heard(p *subnet, a netip.Addr, now time.Duration, retried bool
 
 // consider slows a subnet, or lets it grow, by what was heard from it.
 func (s *subnets) consider(p *subnet, now time.Duration, retried bool) (more int32) {
-	n, part := float64(p.answered), float64(p.retried)/float64(p.answered)
-	usual := float64(s.retried) / float64(s.answered)
-	excess := math.Sqrt(n) * (part - usual) // in standard deviations, times that of one host
+	part := float64(p.retried) / float64(p.answered)
 	switch {
 	case p.slow != nil && s.inVain(p, now):
 		if p.slow.doubt {
@@ -167,7 +171,7 @@ func (s *subnets) consider(p *subnet, now time.Duration, retried bool) (more int
 		}
 		p.slow.doubt = true
 		return s.slower(p, now)
-	case retried && !p.vain && p.retried >= suspects && part > suspicious && excess > outlying*math.Sqrt(usual*(1-usual)):
+	case retried && !p.vain && p.retried >= suspects && part > suspicious && s.outlier(p, part):
 		return s.slower(p, now)
 	case p.slow != nil && p.answered >= cleared && part <= mostly && p.slow.settled(now, s.window):
 		return s.faster(p, now)
@@ -175,6 +179,20 @@ func (s *subnets) consider(p *subnet, now time.Duration, retried bool) (more int
 		p.asked, p.answered, p.retried = p.asked/2, p.answered/2, p.retried/2
 	}
 	return 0
+}
+
+// outlier tells whether in p, where so large a part needed a retry, that is no
+// chance: Chernoff's bound on the tail of a binomial distribution.
+func (s *subnets) outlier(p *subnet, part float64) bool {
+	usual := max(float64(s.retried), 1) / float64(s.answered)
+	if part <= usual {
+		return false
+	}
+	excess := part * math.Log(part/usual)
+	if part < 1 {
+		excess += (1 - part) * math.Log((1-part)/(1-usual))
+	}
+	return float64(p.answered)*excess > outlying
 }
 
 // slower halves what the subnet may have.

@@ -142,7 +142,7 @@ func TestSubnetLimit(t *testing.T) {
 	}
 	// Halved again for hosts that needed two packets under it.
 	now := 2 * time.Second
-	for i := 60; i < 64; i++ {
+	for i := 60; i < 65; i++ {
 		s.take(p, a(i), now)
 		s.take(p, a(i), now+time.Second)
 		hear(i, now+time.Second, false)
