@@ -14,13 +14,17 @@ import (
 // home knows whether this host has an address to send from. Without one Linux
 // sends IPv6 packets all the same, from ::1 or from the address it no longer
 // has, and nobody can answer them: that is our failure, not the target's
-// silence. What is true for one destination beyond the link holds for all.
+// silence. What is true for one destination beyond the link holds for all, and
+// what is true for one on a link for all of that link.
 type home struct {
 	socket  rawsock.Config
 	missing bool          // there is none for
-	dst     netip.Addr    // this destination, until
+	dst     netip.Addr    // destinations like this, until
 	until   time.Duration // when that wants asking again; probe.Never for a home that is always there
 }
+
+// linkLocal stands for all destinations on one link.
+var linkLocal = netip.MustParseAddr("fe80::")
 
 // homeCheck is how long an answer of lost holds.
 const homeCheck = 100 * time.Millisecond
@@ -32,7 +36,7 @@ func (h *home) lost(dst netip.Addr, now time.Duration) bool {
 	}
 	key := netip.IPv6Unspecified()
 	if dst.IsLinkLocalUnicast() {
-		key = dst
+		key = linkLocal.WithZone(dst.Zone())
 	}
 	if now >= h.until || h.dst.IsValid() && key != h.dst {
 		h.dst = key

@@ -3,6 +3,7 @@ package icmp
 import (
 	"cmp"
 	"errors"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 type SweepConfig struct {
 	Source  probe.Source    // who is asked; see SetSource
 	Planned uint64          // how many those are at most; 0 if unknown
-	Retries int             // how often a silent host is asked again
+	Retries int             // how often a silent host is asked again, at most 254 times
 	Timeout time.Duration   // of the first probe to a host; 0 means 1 s
 	Backoff float64         // how much longer each further one may take; 0 means 1.5
 	Late    time.Duration   // how much longer than that the last one is waited for
@@ -154,7 +155,9 @@ const defaultBackoff = 1.5
 
 func newSweep(cfg SweepConfig, a alarm) (*Sweep, error) {
 	cfg.Timeout = defaultTo(cfg.Timeout, time.Second)
+	cfg.Timeout, cfg.Late = min(cfg.Timeout, forever), max(0, min(cfg.Late, forever))
 	cfg.Backoff = max(cmp.Or(cfg.Backoff, defaultBackoff), 1)
+	cfg.Retries = max(0, min(cfg.Retries, math.MaxUint8-1)) // as ask.try counts
 	cookies, err := newCookies()
 	s := &Sweep{
 		cfg: cfg, opened: time.Now(), alarm: a,
@@ -164,14 +167,16 @@ func newSweep(cfg SweepConfig, a alarm) (*Sweep, error) {
 	}
 	wait := float64(cfg.Timeout)
 	for range cfg.Retries + 1 {
-		s.waits = append(s.waits, time.Duration(min(wait, float64(maxWait))))
-		wait *= cfg.Backoff
+		s.waits = append(s.waits, time.Duration(wait))
+		wait = min(wait*cfg.Backoff, max(float64(cfg.Timeout), float64(maxWait)))
 	}
 	return s, err
 }
 
-// maxWait bounds the timeout of a retry.
-const maxWait = time.Hour
+const (
+	maxWait = time.Hour            // of a retry, unless the first timeout is longer
+	forever = 24 * 365 * time.Hour // sums of a few of them do not overflow
+)
 
 func (s *Sweep) addLane(f rawsock.Family) *sweepLane {
 	l := &sweepLane{family: f, home: home{socket: s.cfg.Socket}, asks: newAsks(len(s.waits))}

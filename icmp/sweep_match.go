@@ -153,7 +153,7 @@ func (s *Sweep) takeForgotten(wire uint32, m *rawsock.Message) {
 
 // takeError judges an ICMP error about a. Its quote must be of a packet to the
 // host, and carry the cookie if it is long enough to. One that is too short is
-// held: a real answer in time beats it.
+// held: a real answer in time beats it, and nobody is there for its word alone.
 func (s *Sweep) takeError(l *sweepLane, a *ask, wire uint32, m *rawsock.Message) {
 	cur := l.current(a)
 	if cur == nil || !cur.undecided() || !engine.SameHost(m.Dst, a.addr) {
@@ -170,15 +170,15 @@ func (s *Sweep) takeError(l *sweepLane, a *ask, wire uint32, m *rawsock.Message)
 	if r.Status, r.Reason, ok = engine.Verdict(l.family, m.Type, m.Code); !ok {
 		return
 	}
-	if r.Reason == probe.PortUnreachable && engine.SameHost(m.From, a.addr) {
-		r.Status = probe.Refused // by the host itself, which thus is there
-	}
 	s.clock(a, m, &r)
 	if !proven {
 		if h := l.hold(cur); h.err == nil {
 			h.err = new(r)
 		}
 		return
+	}
+	if r.Reason == probe.PortUnreachable && engine.SameHost(m.From, a.addr) {
+		r.Status = probe.Refused // by the host itself, which thus is there
 	}
 	s.cfg.Pace.Heard(a.addr, a.sent, s.seen.Sub(s.start), int(a.try))
 	s.settle(l, cur, r)

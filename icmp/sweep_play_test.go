@@ -76,6 +76,12 @@ type sweepPlay struct {
 // It must be called in a synctest bubble.
 func newSweepPlay(t *testing.T, topo lab.Topology, cfg SweepConfig, ids uint16) *sweepPlay {
 	t.Helper()
+	return newSweepPlayOn(t, topo, cfg, func(p *sweepPlay, f rawsock.Family) conn { return p.socket(f, 0x4000, ids) })
+}
+
+// newSweepPlayOn is newSweepPlay with sockets of the caller's.
+func newSweepPlayOn(t *testing.T, topo lab.Topology, cfg SweepConfig, sockets ...func(*sweepPlay, rawsock.Family) conn) *sweepPlay {
+	t.Helper()
 	s, err := newSweep(cfg, newTimerAlarm())
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +90,9 @@ func newSweepPlay(t *testing.T, topo lab.Topology, cfg SweepConfig, ids uint16) 
 	for _, f := range []rawsock.Family{rawsock.IPv4, rawsock.IPv6} {
 		l := s.addLane(f)
 		l.home.until = probe.Never // this host's own routes are not asked
-		s.addPort(l, p.socket(f, 0x4000, ids))
+		for _, socket := range sockets {
+			s.addPort(l, socket(p, f))
+		}
 	}
 	return p
 }

@@ -3,6 +3,8 @@ package icmp
 import (
 	"context"
 	"maps"
+	"math"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"syscall"
@@ -57,6 +59,7 @@ func TestSweepHost(t *testing.T) {
 		{"prohibited", hopError(lab.AdminProhibited, lab.Quote{}), 56, want{probe.Unreachable, probe.AdminProhibited, 0, 1, 0}, 0},
 		{"TTL exceeded", hopError(lab.TimeExceeded, lab.Quote{}), 56, want{probe.Expired, probe.TTLExceeded, 0, 1, 0}, 0},
 		{"port unreachable by the host itself", host(lab.Host{Error: lab.PortUnreachable}), 56, want{probe.Refused, probe.PortUnreachable, 0, 1, 10 * ms}, 0},
+		{"port unreachable by the host itself, which proves nothing", host(lab.Host{Error: lab.PortUnreachable}), 4, want{probe.Unreachable, probe.PortUnreachable, 0, 1, second}, 0},
 		{"a reply beats an error that proves nothing", forgeFrom(lab.Host{Delay: 20 * ms}, lab.Forgery{Shift: -10 * ms, Error: lab.HostUnreachable}), 4, want{probe.Reply, probe.EchoReply, 0, 1, 30 * ms}, 0},
 	}
 	for _, tc := range cases {
@@ -346,6 +349,66 @@ func TestSweepTableFull(t *testing.T) {
 		}
 		if p.ended != 200*ms {
 			t.Errorf("ended at %v, want 200 ms: two full tables", p.ended)
+		}
+	})
+}
+
+// However long somebody wants to wait, times do not overflow; and tries are as
+// many as can be counted.
+func TestSweepWaits(t *testing.T) {
+	for _, cfg := range []SweepConfig{
+		{Retries: 3, Timeout: 365 * 24 * time.Hour, Backoff: 1e300},
+		{Retries: 1 << 20, Timeout: math.MaxInt64, Late: math.MaxInt64, Backoff: math.Inf(1)},
+		{Retries: -1, Timeout: -1, Late: -1, Backoff: -2},
+		{Retries: 300, Timeout: 1, Backoff: -3},
+	} {
+		s, err := newSweep(cfg, newTimerAlarm())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(s.waits) - 1; n < 1 || n > math.MaxUint8 || cfg.Retries < 256 && n != max(cfg.Retries, 0)+1 {
+			t.Errorf("%+v: %d tries", cfg, n)
+		}
+		for try := 1; try < len(s.waits); try++ {
+			const run = 365 * 24 * time.Hour
+			if end := run + s.waits[try] + s.cfg.Late; s.waits[try] < max(s.waits[try-1], 1) || s.cfg.Late < 0 || end < run {
+				t.Fatalf("%+v: try %d waits %v, the one before %v, late %v", cfg, try, s.waits[try], s.waits[try-1], s.cfg.Late)
+			}
+		}
+	}
+}
+
+// All wire numbers and all places are used several times over; answers to the
+// probe that had them before decide nobody.
+func TestSweepWireNumbersReused(t *testing.T) {
+	const n, step = 3 << 16, 1 << 13 // a step every 12 ms: all numbers in 96 ms
+	slow := lab.Host{At: lab.At("203.0.0.0/17", "203.2.0.0/15"), Delay: 150 * ms}
+	topo := host(lab.Host{})
+	topo.Hosts = append([]lab.Host{slow}, topo.Hosts...)
+	synctest.Test(t, func(t *testing.T) {
+		src := hostsOf("203.0.0.0", n)
+		all := src.left
+		rand.New(rand.NewPCG(1, 2)).Shuffle(n, func(i, j int) { all[i], all[j] = all[j], all[i] })
+		src.left, src.ended = all[:step:step], false
+		p := newSweepPlay(t, topo, SweepConfig{Source: src, Timeout: 100 * ms, Size: 8}, 1)
+		for i := 1; i < n/step; i++ {
+			time.AfterFunc(warmUp+time.Duration(i)*12*ms, func() { src.more((i+1)*step == n, all[i*step:][:step]...) })
+		}
+		p.run(t.Context())
+		for addr, r := range p.outcomes(n) {
+			want := probe.Reply
+			if slow.At[0].Contains(addr) || slow.At[1].Contains(addr) {
+				want = probe.Lost
+			}
+			if r.Status != want || r.Seq != 1 || want == probe.Reply && r.RTT != 10*ms {
+				t.Fatalf("%v: %v after %d probes, rtt %v, want %v", addr, r.Status, r.Seq, r.RTT, want)
+			}
+		}
+		if c := p.Counters(); c.Strays == 0 {
+			t.Errorf("no answer found its number taken: %+v", c)
+		}
+		if l := p.lanes[0]; l.n != n || len(l.held)+len(l.again) != 0 {
+			t.Errorf("%d probes, %d held, %d silent", l.n, len(l.held), len(l.again))
 		}
 	})
 }
