@@ -27,8 +27,10 @@
 // A packet has its route from the start: where Hop.Ways lie side by side, the
 // way is drawn as it leaves the prober, and the answer returns along it.
 //
-// Packets are taken apart and put together by github.com/gopacket/gopacket and
-// never by netprobe's own rawsock, so that one mistake cannot hide itself.
+// Packets are taken apart and put together here (parse.go, build.go, tcp.go) and
+// never by netprobe's own rawsock, so that one mistake cannot hide itself in
+// both. The two share no code; only tests let github.com/gopacket/gopacket judge
+// them, because its tables would make the program a fifth larger.
 //
 // Who asks for names is answered by resolvers of the network's own, in
 // Topology.Names; they are no part of the path.

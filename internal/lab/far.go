@@ -60,7 +60,7 @@ func (s *sim) askedBy(a *Packet) asked {
 	case Error:
 		p := Packet{Raw: a.payload()}
 		// Quotes are cut short: what of the transport is there has been read.
-		_, _ = s.codec.parse(&p)
+		_, _ = parse(&p)
 		if !p.Dst.IsValid() {
 			return asked{}
 		}
@@ -68,8 +68,8 @@ func (s *sim) askedBy(a *Packet) asked {
 		key = askedKey{p.Dst, p.proto, p.ID, p.Seq, more(&p)}
 	case TCP:
 		key.id, key.seq = a.Seq, a.ID
-		if s.codec.segment(a) {
-			key.more = s.codec.tcp.Ack - 1
+		if tcp, whole := a.tcp(); whole {
+			key.more = tcp.ack - 1
 		}
 	case UDP:
 		key.id, key.seq = a.Seq, a.ID
@@ -96,13 +96,13 @@ func (s *sim) fromKernel(raw []byte) {
 
 func (s *sim) enterBack(raw []byte) {
 	a := s.fresh(raw)
-	f, err := s.codec.parse(a)
+	f, err := parse(a)
 	if err == nil && f != nil {
 		if !s.joiner.add(a, f) {
 			s.release(a)
 			return
 		}
-		_, err = s.codec.parse(a)
+		_, err = parse(a)
 	}
 	h := s.hostOf(a.Src)
 	if err != nil || s.local(a) || h == nil {

@@ -352,7 +352,7 @@ func TestFragmentsAreJoined(t *testing.T) {
 		c := newClient(t, Topology{Hops: hops})
 		h := header{src: c.m.Source(target), dst: target, ttl: 64}
 		payload := Foreign(make([]byte, 3000))
-		raw := bytes.Clone(c.codec.echo(h, EchoRequest, 7, 1, payload))
+		raw := bytes.Clone(c.packer.echo(h, EchoRequest, 7, 1, payload))
 		pieces := cut(raw, 1200)
 		slices.Reverse(pieces)
 		for _, f := range pieces {
@@ -441,7 +441,7 @@ func TestStorm(t *testing.T) {
 func TestMalformed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, Topology{})
-		whole := bytes.Clone(c.codec.echo(header{src: c.m.Source(targets[0]), dst: targets[0], ttl: 1}, EchoRequest, 1, 1, nil))
+		whole := bytes.Clone(c.packer.echo(header{src: c.m.Source(targets[0]), dst: targets[0], ttl: 1}, EchoRequest, 1, 1, nil))
 		for n := range len(whole) {
 			if c.m.Send(whole[:n]) == nil && n < 20 {
 				t.Errorf("%d bytes were taken for a packet", n)
@@ -486,7 +486,7 @@ func BenchmarkMemory(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			m := Topology{Hops: path(0), LogLimit: 1}.Memory()
 			defer m.Close()
-			raw := bytes.Clone(newCodec().echo(header{src: m.Source(target), dst: target, ttl: 64}, EchoRequest, 7, 1, make([]byte, 56)))
+			raw := bytes.Clone(new(packer).echo(header{src: m.Source(target), dst: target, ttl: 64}, EchoRequest, 7, 1, make([]byte, 56)))
 			b.ReportAllocs()
 			for b.Loop() {
 				if err := m.Send(raw); err != nil {

@@ -10,7 +10,7 @@ import (
 // FuzzSend: whatever comes from the prober, nothing panics, and what comes back
 // can be parsed.
 func FuzzSend(f *testing.F) {
-	c := newCodec()
+	c := new(packer)
 	for i, target := range targets {
 		me := (&Topology{}).proberAddrs()[i]
 		raw := bytes.Clone(c.echo(header{src: me, dst: target, ttl: 3}, EchoRequest, 1, 2, make([]byte, 64)))
@@ -19,7 +19,7 @@ func FuzzSend(f *testing.F) {
 			f.Add(piece)
 		}
 		p := &Packet{Raw: raw}
-		if _, err := c.parse(p); err != nil {
+		if _, err := parse(p); err != nil {
 			f.Fatal(err)
 		}
 		q := Quote{Options: []byte{1}, Extensions: []Extension{HopByHop, Routing, Fragment, DestOptions}}
@@ -28,7 +28,7 @@ func FuzzSend(f *testing.F) {
 		h := header{src: me, dst: target, ttl: 9}
 		for _, port := range []uint16{7, 8, 53, 443} {
 			f.Add(bytes.Clone(c.datagram(h, 40000, port, []byte("\x00\x01\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x00\x00\x01\x00\x01"))))
-			f.Add(bytes.Clone(c.build(h, protoTCP, &layers.TCP{SrcPort: 40000, DstPort: layers.TCPPort(port), SYN: true})))
+			f.Add(bytes.Clone(serialize(h, protoTCP, &layers.TCP{SrcPort: 40000, DstPort: layers.TCPPort(port), SYN: true})))
 		}
 		h.dst = sameFamily((&Topology{Names: someNames}).resolvers(), me)
 		f.Add(bytes.Clone(c.datagram(h, 40000, 53, []byte("\x00\x01\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x00\x00\x01\x00\x01"))))
@@ -58,7 +58,7 @@ func FuzzSend(f *testing.F) {
 		_ = m.Send(raw)
 		m.Close()
 		for b := range m.Receive() {
-			if _, err := newCodec().parse(&Packet{Raw: b}); err != nil {
+			if _, err := parse(&Packet{Raw: b}); err != nil {
 				t.Errorf("%v: %x", err, b)
 			}
 		}

@@ -84,9 +84,9 @@ func (s *sim) reply(p *Packet) {
 	}
 	var raw []byte
 	if p.Kind == UDP {
-		raw = s.codec.datagram(hdr, p.Seq, p.ID, payload)
+		raw = s.packer.datagram(hdr, p.Seq, p.ID, payload)
 	} else {
-		raw = s.codec.echo(hdr, EchoReply, p.ID, p.Seq, payload)
+		raw = s.packer.echo(hdr, EchoReply, p.ID, p.Seq, payload)
 	}
 	s.answer(p, raw, h.Delay, true)
 	p.flags &^= Misaddress | Altered
@@ -95,17 +95,19 @@ func (s *sim) reply(p *Packet) {
 // answerSegment answers a TCP segment: a SYN to an open port by a handshake that
 // leads nowhere, what ends a connection and what comes to a closed port by an RST.
 func (s *sim) answerSegment(p *Packet) {
-	h, tcp := p.host, &s.codec.tcp
+	h := p.host
 	hdr := h.header(p)
-	open := s.codec.segment(p) && slices.Contains(h.TCP, p.Seq)
+	tcp, whole := p.tcp()
+	open := slices.Contains(h.TCP, p.Seq)
 	var raw []byte
 	fate := Delivered
 	switch {
-	case open && tcp.SYN && !tcp.ACK && !tcp.RST:
-		raw = s.codec.handshake(hdr, p)
-	case open && !tcp.FIN:
+	case !whole:
+	case open && tcp.has(flagSYN) && !tcp.has(flagACK|flagRST):
+		raw = s.packer.handshake(hdr, tcp)
+	case open && !tcp.has(flagFIN):
 	default:
-		if raw = s.codec.refusal(hdr, p); raw != nil && !open {
+		if raw = s.packer.refusal(hdr, tcp); raw != nil && !open {
 			fate = Refused
 		}
 	}
@@ -120,7 +122,7 @@ func (s *sim) answerSegment(p *Packet) {
 func (s *sim) reflect(p *Packet) {
 	hdr := header{src: p.Dst, dst: p.Src, ttl: orDefault(p.host.TTL, 64), tos: tos(p.Raw)}
 	p.flags |= Forged
-	s.answer(p, s.codec.echo(hdr, EchoRequest, p.ID, p.Seq, p.payload()), p.host.Delay, true)
+	s.answer(p, s.packer.echo(hdr, EchoRequest, p.ID, p.Seq, p.payload()), p.host.Delay, true)
 	p.flags &^= Forged
 }
 
@@ -134,7 +136,7 @@ func (s *sim) hostError(p *Packet, e ICMPError) {
 	if a, ok := addressFor(h.From, p.Dst); ok {
 		src = a
 	}
-	raw := s.codec.errorPacket(src, orDefault(h.TTL, 64), e, h.Quote, p, nil)
+	raw := s.packer.errorPacket(src, orDefault(h.TTL, 64), e, h.Quote, p, nil)
 	s.answer(p, raw, h.Delay, h.tokens.take(s.clock))
 }
 
@@ -156,7 +158,7 @@ func (s *sim) forge(p *Packet, before bool) {
 		raw := []byte(nil)
 		switch {
 		case f.Error != (ICMPError{}):
-			raw = s.codec.errorPacket(hdr.src, hdr.ttl, f.Error, h.Quote, p, nil)
+			raw = s.packer.errorPacket(hdr.src, hdr.ttl, f.Error, h.Quote, p, nil)
 		default:
 			kind, change := EchoReply, f.Payload
 			if f.Request {
@@ -165,7 +167,7 @@ func (s *sim) forge(p *Packet, before bool) {
 			if change == nil {
 				change = Foreign
 			}
-			raw = s.codec.echo(hdr, kind, p.ID+f.ID, p.Seq+f.Seq, change(p.payload()))
+			raw = s.packer.echo(hdr, kind, p.ID+f.ID, p.Seq+f.Seq, change(p.payload()))
 		}
 		p.flags |= Forged
 		s.answer(p, raw, h.Delay+f.Shift, true)

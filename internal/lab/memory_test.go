@@ -31,25 +31,25 @@ func families(t *testing.T, f func(t *testing.T, target netip.Addr)) {
 // client speaks to a Memory as a ping would. Its parser is x/net's, for a
 // second opinion.
 type client struct {
-	t     *testing.T
-	m     *Memory
-	start time.Time
-	ttl   uint8
-	codec *codec
+	t      *testing.T
+	m      *Memory
+	start  time.Time
+	ttl    uint8
+	packer packer
 }
 
 func newClient(t *testing.T, topo Topology) *client {
 	t.Helper()
 	m := topo.Memory()
 	t.Cleanup(m.Close)
-	return &client{t: t, m: m, start: time.Now(), ttl: 64, codec: newCodec()}
+	return &client{t: t, m: m, start: time.Now(), ttl: 64}
 }
 
 // echo sends an echo request with id 7.
 func (c *client) echo(target netip.Addr, seq uint16, payload []byte) []byte {
 	c.t.Helper()
 	h := header{src: c.m.Source(target), dst: target, ttl: c.ttl}
-	raw := bytes.Clone(c.codec.echo(h, EchoRequest, 7, seq, payload))
+	raw := bytes.Clone(c.packer.echo(h, EchoRequest, 7, seq, payload))
 	if err := c.m.Send(raw); err != nil {
 		c.t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func (c *client) echo(target netip.Addr, seq uint16, payload []byte) []byte {
 func (c *client) echoDF(target netip.Addr, seq uint16, payload []byte) []byte {
 	c.t.Helper()
 	h := header{src: c.m.Source(target), dst: target, ttl: c.ttl}
-	raw := bytes.Clone(c.codec.echo(h, EchoRequest, 7, seq, payload))
+	raw := bytes.Clone(c.packer.echo(h, EchoRequest, 7, seq, payload))
 	if target.Is4() {
 		raw[6] |= 0x40
 		sumHeader4(raw)

@@ -75,7 +75,7 @@ func (s *sim) answerName(p *Packet) {
 		return
 	}
 	s.log.count(&s.log.totals.Queries)
-	raw := s.codec.datagram(header{src: p.Dst, dst: p.Src, ttl: 64}, p.Seq, p.ID, message)
+	raw := s.packer.datagram(header{src: p.Dst, dst: p.Src, ttl: 64}, p.Seq, p.ID, message)
 	if s.topo.NameDelay == 0 {
 		s.deliverName(raw)
 		return

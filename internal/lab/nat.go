@@ -3,8 +3,6 @@ package lab
 import (
 	"encoding/binary"
 	"net/netip"
-
-	"github.com/gopacket/gopacket"
 )
 
 // The ports a translator gives out.
@@ -92,13 +90,13 @@ func (t *translator) give(inner endpoint) uint16 {
 
 // inward translates the destination of p, and what an ICMP error in it quotes.
 // It reports false for what comes to the outer address but belongs to nobody.
-func (t *translator) inward(c *codec, p *Packet) bool {
+func (t *translator) inward(p *Packet) bool {
 	outer := sameFamily(t.outer, p.Dst)
 	if outer != p.Dst {
 		return true
 	}
 	if p.Kind == Error || p.Kind == Redirect && p.Dst.Is4() {
-		return t.inwardError(c, p)
+		return t.inwardError(p)
 	}
 	at := portAt(p.Kind, false)
 	key := outerPort{p.Dst.Is4(), p.proto, 0}
@@ -124,10 +122,10 @@ func (t *translator) inward(c *codec, p *Packet) bool {
 }
 
 // inwardError translates an ICMP error that quotes a packet sent outward.
-func (t *translator) inwardError(c *codec, p *Packet) bool {
+func (t *translator) inwardError(p *Packet) bool {
 	quote := Packet{Raw: p.payload()}
 	// Quotes are cut short: what of the transport is there has been read.
-	_, _ = c.parse(&quote)
+	_, _ = parse(&quote)
 	if quote.l4 == 0 || quote.l4 > len(p.payload()) {
 		return false
 	}
@@ -238,17 +236,15 @@ func edit(b []byte, sum int, proto uint8, old, fresh netip.Addr, change func()) 
 		change() // none was sent: RFC 768
 		return
 	}
-	before, after := uint32(0), uint32(0)
+	var before, after ones
 	if proto != protoICMP { // which alone covers no addresses
-		before = gopacket.ComputeChecksum(old.AsSlice(), 0)
-		after = gopacket.ComputeChecksum(fresh.AsSlice(), 0)
+		before, after = before.plusAddr(old), after.plusAddr(fresh)
 	}
-	before = gopacket.ComputeChecksum(b, before)
+	before = before.plus(b)
 	change()
-	after = gopacket.ComputeChecksum(b, after)
-	// ~(~field + ~before + after); FoldChecksum complements.
-	total := uint32(^field) + uint32(gopacket.FoldChecksum(before)) + uint32(^gopacket.FoldChecksum(after))
-	fixed := gopacket.FoldChecksum(total)
+	after = after.plus(b)
+	// Equation 3 of RFC 1624: ~(~field + ~before + after).
+	fixed := (ones(^field) + ones(^before.fold()) + after).checksum()
 	if proto == protoUDP && fixed == 0 {
 		fixed = 0xffff
 	}

@@ -196,7 +196,7 @@ func (s *sim) forward(p *Packet, h *hop) {
 		return
 	}
 	if g, ok := addressFor(h.Redirect, p.Dst); ok && p.node.IsValid() && !h.Silent {
-		s.originate(p, s.codec.redirectPacket(p.node, g, h.Quote, p), p.pos, h.Delay, h.tokens.take(s.clock), nil)
+		s.originate(p, s.packer.redirectPacket(p.node, g, h.Quote, p), p.pos, h.Delay, h.tokens.take(s.clock), nil)
 	}
 	if s.tooBig(p, h, h.Out) {
 		return
@@ -253,9 +253,11 @@ func (s *sim) answerAsHop(p *Packet, h *hop) {
 	case h.Silent:
 	case p.Kind == EchoRequest:
 		hdr.tos = tos(p.Raw)
-		raw = s.codec.echo(hdr, EchoReply, p.ID, p.Seq, p.payload())
+		raw = s.packer.echo(hdr, EchoReply, p.ID, p.Seq, p.payload())
 	case p.Kind == TCP:
-		raw = s.codec.refusal(hdr, p)
+		if tcp, whole := p.tcp(); whole {
+			raw = s.packer.refusal(hdr, tcp)
+		}
 	}
 	if p.Kind == TCP && raw != nil {
 		fate = Refused
@@ -271,7 +273,7 @@ func (s *sim) answerAsHop(p *Packet, h *hop) {
 func (s *sim) refuse(p *Packet, h *hop, e ICMPError, f Fate) {
 	s.decide(p, f)
 	if p.node.IsValid() && !h.Silent && p.Kind != Error {
-		raw := s.codec.errorPacket(p.node, orDefault(h.TTL, 255), e, h.Quote, p, h.told)
+		raw := s.packer.errorPacket(p.node, orDefault(h.TTL, 255), e, h.Quote, p, h.told)
 		s.originate(p, raw, p.pos, h.Delay, h.tokens.take(s.clock), nil)
 	}
 	s.release(p)
@@ -283,7 +285,7 @@ func (s *sim) forwardBack(p *Packet, h *hop) {
 		s.settle(p, Expired)
 		return
 	}
-	if h.nat != nil && !h.nat.inward(s.codec, p) {
+	if h.nat != nil && !h.nat.inward(p) {
 		s.settle(p, NoHost)
 		return
 	}
@@ -306,7 +308,7 @@ func (s *sim) finish(p *Packet) {
 // after wait. If it is not allowed to, the log says so.
 func (s *sim) originate(p *Packet, raw []byte, pos int, wait time.Duration, allowed bool, from *host) {
 	a := s.fresh(raw)
-	if _, err := s.codec.parse(a); err != nil {
+	if _, err := parse(a); err != nil {
 		panic("lab: built a malformed packet: " + err.Error())
 	}
 	a.Dir, a.Target, a.N, a.probe, a.flags = Back, p.Target, p.N, p.probe, p.flags&^Fragmented

@@ -17,7 +17,7 @@ import (
 func (c *client) datagram(target netip.Addr, from, to uint16, payload []byte) []byte {
 	c.t.Helper()
 	h := header{src: c.m.Source(target), dst: target, ttl: c.ttl}
-	return c.send(c.codec.datagram(h, from, to, payload))
+	return c.send(c.packer.datagram(h, from, to, payload))
 }
 
 // syn sends a TCP segment that opens a connection.
@@ -29,7 +29,7 @@ func (c *client) syn(target netip.Addr, from, to uint16, seq uint32) []byte {
 func (c *client) segment(target netip.Addr, tcp *layers.TCP, payload []byte) []byte {
 	c.t.Helper()
 	h := header{src: c.m.Source(target), dst: target, ttl: c.ttl}
-	return c.send(c.codec.build(h, protoTCP, tcp, gopacket.Payload(payload)))
+	return c.send(serialize(h, protoTCP, tcp, gopacket.Payload(payload)))
 }
 
 func (c *client) send(ip []byte) []byte {

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"net/netip"
-
-	"github.com/gopacket/gopacket"
 )
 
 // Longest ICMP error as a whole: RFC 1812 section 4.3.2.3, RFC 4443 section 2.4.
@@ -58,11 +56,8 @@ func unfinished(p *Packet, part []byte) []byte {
 		return part
 	}
 	b := bytes.Clone(part)
-	sum := gopacket.ComputeChecksum(p.Src.AsSlice(), 0)
-	sum = gopacket.ComputeChecksum(p.Dst.AsSlice(), sum)
-	length := len(p.Raw) - p.l4
-	sum = gopacket.ComputeChecksum([]byte{0, p.proto, byte(length >> 8), byte(length)}, sum)
-	binary.BigEndian.PutUint16(b[at:], ^gopacket.FoldChecksum(sum))
+	sum := ones(0).plusPseudo(p.Src, p.Dst, p.proto, len(p.Raw)-p.l4)
+	binary.BigEndian.PutUint16(b[at:], sum.fold())
 	return b
 }
 
@@ -112,7 +107,7 @@ func (x Extension) header(next uint8) []byte {
 
 // errorPacket builds e about p, from src to the sender of p. What the sender
 // tells beside it goes where the error has room for it.
-func (c *codec) errorPacket(src netip.Addr, ttl uint8, e ICMPError, q Quote, p *Packet, told []byte) []byte {
+func (k *packer) errorPacket(src netip.Addr, ttl uint8, e ICMPError, q Quote, p *Packet, told []byte) []byte {
 	h := header{src: src, dst: p.Src, ttl: ttl}
 	limit, unit := maxError4-20-8, 4
 	if src.Is6() {
@@ -128,33 +123,33 @@ func (c *codec) errorPacket(src netip.Addr, ttl uint8, e ICMPError, q Quote, p *
 	if src.Is4() {
 		rest := uint32(words) << 16
 		switch e.V4.Type {
-		case 3:
+		case unreachable4:
 			rest |= uint32(e.MTU) & 0xffff // RFC 1191 section 4
-		case 12:
+		case parameter4:
 			rest |= uint32(e.Pointer) << 24
 		}
-		return c.icmp4Error(h, e.V4, rest, quote)
+		return k.icmp(h, e.V4, rest, quote)
 	}
 	rest := uint32(words) << 24
 	switch e.V6.Type {
-	case 2:
+	case tooBig6:
 		rest = uint32(e.MTU)
-	case 4:
+	case parameter6:
 		rest = uint32(e.Pointer)
 	}
-	return c.icmp6Error(h, e.V6, rest, quote)
+	return k.icmp(h, e.V6, rest, quote)
 }
 
 // redirectPacket builds a redirect of p to gateway. In IPv6 it comes from the
 // link-local address of the router with hop limit 255 (RFC 4861 section 8.1).
-func (c *codec) redirectPacket(src netip.Addr, gateway netip.Addr, q Quote, p *Packet) []byte {
+func (k *packer) redirectPacket(src netip.Addr, gateway netip.Addr, q Quote, p *Packet) []byte {
 	if src.Is4() {
 		h := header{src: src, dst: p.Src, ttl: 64}
 		a := gateway.As4()
-		return c.icmp4Error(h, Code{5, 1}, binary.BigEndian.Uint32(a[:]), q.quoted(p, maxError4-20-8))
+		return k.icmp(h, Code{redirect4, 1}, binary.BigEndian.Uint32(a[:]), q.quoted(p, maxError4-20-8))
 	}
 	b := src.As16()
 	copy(b[:8], []byte{0xfe, 0x80, 0, 0, 0, 0, 0, 0})
 	h := header{src: netip.AddrFrom16(b), dst: p.Src, ttl: 255}
-	return c.redirect6(h, gateway, p.Dst, q.quoted(p, maxError6-40-40-8))
+	return k.redirect6(h, gateway, p.Dst, q.quoted(p, maxError6-40-40-8))
 }

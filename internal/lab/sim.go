@@ -28,7 +28,7 @@ type sim struct {
 	numbers map[numberKey]int     // probes so far, per target and kind
 	asked   questions             // that a kernel is to answer
 	chance  *rand.Rand            // of the hooks' verdicts
-	codec   *codec
+	packer  packer
 	names   *names // nil if there are no resolvers
 	joiner  reassembler
 	unused  []*Packet // to use again
@@ -96,7 +96,7 @@ func newSim(t *Topology, deliver func([]byte) bool) (*sim, error) {
 		limit = 1 << 20
 	}
 	s := &sim{
-		topo: t, prober: t.proberAddrs(), deliver: deliver, codec: newCodec(), start: time.Now(),
+		topo: t, prober: t.proberAddrs(), deliver: deliver, start: time.Now(),
 		log: &Log{limit: limit}, numbers: make(map[numberKey]int),
 		byAddr: make(map[netip.Addr]*host), routes: make(map[uint64]*course), names: newNames(t),
 	}
@@ -227,13 +227,13 @@ func (s *sim) close() {
 // enter starts a packet of the prober on its way.
 func (s *sim) enter(raw []byte) error {
 	p := s.fresh(raw)
-	f, err := s.codec.parse(p)
+	f, err := parse(p)
 	if err == nil && f != nil {
 		if !s.joiner.add(p, f) {
 			s.release(p)
 			return nil
 		}
-		_, err = s.codec.parse(p)
+		_, err = parse(p)
 	}
 	if err != nil || s.local(p) {
 		s.log.count(&s.log.totals.Ignored)

@@ -19,7 +19,7 @@ func BenchmarkHops(b *testing.B) {
 			b.Run(name, func(b *testing.B) {
 				m := Topology{Hops: path(20), LogLimit: 1}.Memory()
 				defer m.Close()
-				raw := bytes.Clone(newCodec().datagram(header{src: m.Source(target), dst: target, ttl: bench.ttl}, 40000, 33434, make([]byte, 32)))
+				raw := bytes.Clone(new(packer).datagram(header{src: m.Source(target), dst: target, ttl: bench.ttl}, 40000, 33434, make([]byte, 32)))
 				b.ReportAllocs()
 				for b.Loop() {
 					if err := m.Send(raw); err != nil {

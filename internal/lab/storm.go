@@ -59,13 +59,13 @@ func (s *sim) stormPackets() [][]byte {
 			from := stranger(me, i)
 			h := header{src: from, dst: me, ttl: 50}
 			id, seq := uint16(i*509), uint16(i)
-			raw := s.codec.echo(h, EchoReply, id, seq, Foreign(make([]byte, 56)))
+			raw := s.packer.echo(h, EchoReply, id, seq, Foreign(make([]byte, 56)))
 			if i%2 == 1 {
 				p := &Packet{Raw: s.strangersProbe(me, from, id, seq)}
-				if _, err := s.codec.parse(p); err != nil {
+				if _, err := parse(p); err != nil {
 					panic("lab: built a malformed packet: " + err.Error())
 				}
-				raw = s.codec.errorPacket(from, 50, errs[i/2%len(errs)], Quote{}, p, nil)
+				raw = s.packer.errorPacket(from, 50, errs[i/2%len(errs)], Quote{}, p, nil)
 			}
 			packets = append(packets, append([]byte(nil), raw...))
 		}
@@ -76,7 +76,7 @@ func (s *sim) stormPackets() [][]byte {
 // strangersProbe is an echo request that the prober never sent.
 func (s *sim) strangersProbe(src, dst netip.Addr, id, seq uint16) []byte {
 	h := header{src: src, dst: dst, ttl: 64}
-	return append([]byte(nil), s.codec.echo(h, EchoRequest, id, seq, Foreign(make([]byte, 16)))...)
+	return append([]byte(nil), s.packer.echo(h, EchoRequest, id, seq, Foreign(make([]byte, 16)))...)
 }
 
 // stranger returns address i of the ranges that storms come from, in the family of a.

@@ -1,11 +1,6 @@
 package lab
 
-import (
-	"encoding/binary"
-
-	"github.com/gopacket/gopacket"
-	"github.com/gopacket/gopacket/layers"
-)
+import "encoding/binary"
 
 // Classes of extension objects: RFC 4950 section 3, RFC 5837 section 4.
 const (
@@ -41,7 +36,7 @@ func told(stack []Label, interfaces []Interface) []byte {
 		kind, body := i.object()
 		b = appendObject(b, classInterface, kind, body)
 	}
-	binary.BigEndian.PutUint16(b[2:], gopacket.FoldChecksum(gopacket.ComputeChecksum(b, 0)))
+	binary.BigEndian.PutUint16(b[2:], ones(0).plus(b).checksum())
 	return b
 }
 
@@ -51,16 +46,17 @@ func appendObject(b []byte, class, kind uint8, body []byte) []byte {
 	return append(append(b, class, kind), body...)
 }
 
+// labelStack returns the entries of an MPLS label stack (RFC 3032 section 2.1).
 func labelStack(stack []Label) []byte {
-	var entries []gopacket.SerializableLayer
+	var b []byte
 	for _, l := range stack {
-		entries = append(entries, &layers.MPLS{Label: l.Label, TrafficClass: l.TC, StackBottom: l.Bottom, TTL: l.TTL})
+		entry := l.Label<<12 | uint32(l.TC)<<9 | uint32(l.TTL)
+		if l.Bottom {
+			entry |= 1 << 8
+		}
+		b = binary.BigEndian.AppendUint32(b, entry)
 	}
-	buf := gopacket.NewSerializeBuffer()
-	if err := gopacket.SerializeLayers(buf, gopacket.SerializeOptions{}, entries...); err != nil {
-		panic("lab: serialize: " + err.Error()) // four octets each, whatever they are
-	}
-	return buf.Bytes()
+	return b
 }
 
 // object returns C-Type and payload of an interface information object.
@@ -98,9 +94,9 @@ func (i Interface) object() (kind uint8, b []byte) {
 // 4884 section 4).
 func (e ICMPError) tells(v4 bool) bool {
 	if v4 {
-		return e.V4.Type == 3 || e.V4.Type == 11 || e.V4.Type == 12
+		return e.V4.Type == unreachable4 || e.V4.Type == exceeded4 || e.V4.Type == parameter4
 	}
-	return e.V6.Type == 1 || e.V6.Type == 3
+	return e.V6.Type == unreachable6 || e.V6.Type == exceeded6
 }
 
 // extended returns a quote of p with extensions behind it, and the quote's

@@ -91,7 +91,7 @@ func TestWaysByFlowLabel(t *testing.T) {
 		ways := make(map[netip.Addr]bool)
 		for label := range 40 {
 			h := header{src: c.m.Source(target), dst: target, ttl: 2}
-			raw := slices.Clone(c.codec.datagram(h, 40000, 33434, nil))
+			raw := slices.Clone(c.packer.datagram(h, 40000, 33434, nil))
 			raw[3] = byte(label)
 			c.send(raw)
 			ways[c.must().from] = true
