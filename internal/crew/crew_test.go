@@ -337,3 +337,27 @@ func TestPacerHears(t *testing.T) {
 		}
 	})
 }
+
+// Counters may be asked for at any time, the end of a run included.
+func TestCountersMeanwhile(t *testing.T) {
+	n, l := newNetwork(mute), crewtest.Count("192.0.2.0", 100)
+	c := n.crew(Config{Source: l, Timeout: ms, Limit: 10})
+	stop := make(chan struct{})
+	var watcher sync.WaitGroup
+	watcher.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(10 * time.Microsecond):
+				c.Counters()
+			}
+		}
+	})
+	crewtest.Run(t, t.Context(), c, l)
+	close(stop)
+	watcher.Wait()
+	if got := c.Counters(); got.InFlight != 0 || got.Deferred != 0 || got.Sent != 100 {
+		t.Errorf("%+v", got)
+	}
+}

@@ -86,6 +86,8 @@ func (r *run) end() {
 	for h := range r.queue.all() {
 		r.outcome(new(probe.Target), h, probe.Result{Status: probe.Pending, Reason: probe.Canceled})
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.counters.Deferred = 0
 }
 
