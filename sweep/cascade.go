@@ -129,7 +129,8 @@ func (c *Cascade) judge(i int, key hostKey, r probe.Result) (_ probe.Result, tel
 	p := c.open[key]
 	if !r.Outcome() {
 		// An answer to an earlier stage, while a later one still asks, decides.
-		if !r.Interim || r.Status != probe.Late || p == nil || p.decided {
+		// Not one from another address, behind which there may be many.
+		if !r.Interim || r.Status != probe.Late || p == nil || p.decided || r.Flags.Has(probe.WrongSource) {
 			return r, true
 		}
 		p.decided = true

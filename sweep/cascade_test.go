@@ -189,20 +189,24 @@ func TestCascade(t *testing.T) {
 // one that comes after the verdict does not.
 func TestCascadeLateAnswer(t *testing.T) {
 	late := probe.Result{Status: probe.Late, Reason: probe.EchoReply, Interim: true}
+	elsewhere := late
+	elsewhere.Flags = probe.WrongSource
 	for _, tc := range []struct {
 		name    string
+		late    probe.Result
 		delay   time.Duration // of the second stage
 		verdict probe.Result
 		want    probe.Status
 		interim int
 	}{
-		{"while the next asks, which finds nothing", time.Second, lost, probe.Late, 0},
-		{"while the next asks, which finds it too", time.Second, reply, probe.Late, 0},
-		{"after the verdict", time.Millisecond, lost, probe.Lost, 1},
+		{"while the next asks, which finds nothing", late, time.Second, lost, probe.Late, 0},
+		{"while the next asks, which finds it too", late, time.Second, reply, probe.Late, 0},
+		{"from another address, while the next asks", elsewhere, time.Second, lost, probe.Lost, 1},
+		{"after the verdict", late, time.Millisecond, lost, probe.Lost, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				first := &fakeSweeper{verdict: pick(lost), extra: func(int) []probe.Result { return []probe.Result{late} }}
+				first := &fakeSweeper{verdict: pick(lost), extra: func(int) []probe.Result { return []probe.Result{tc.late} }}
 				second := &fakeSweeper{verdict: pick(tc.verdict), delay: tc.delay}
 				results, _ := cascadeOf(t, t.Context(), 3, first, second)
 				for i, r := range outcomesOf(t, results) {
