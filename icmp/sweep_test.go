@@ -413,6 +413,40 @@ func TestSweepWireNumbersReused(t *testing.T) {
 	})
 }
 
+// Where one socket has one identifier, as datagram sockets do, several share the
+// numbers: answers find their probes whichever socket they come to.
+func TestSweepSeveralPorts(t *testing.T) {
+	const n, ports = 2000, 4
+	var sockets []func(*sweepPlay, rawsock.Family) conn
+	for i := range uint16(ports) {
+		sockets = append(sockets, func(p *sweepPlay, f rawsock.Family) conn { return p.socket(f, 0x4000+0x111*i, 1) })
+	}
+	synctest.Test(t, func(t *testing.T) {
+		topo := lab.Topology{Seed: 1, Out: lab.Link{Loss: .2}, Back: lab.Link{Delay: 30 * ms, Jitter: 20 * ms, Duplicate: .1}}
+		topo.Hosts = []lab.Host{{At: lab.At("203.0.112.0/22")}, {Silent: true}}
+		p := newSweepPlayOn(t, topo, SweepConfig{Source: hostsOf("203.0.112.0", n), Retries: 8, Timeout: 40 * ms, Backoff: 1, Size: 56}, sockets...)
+		l := p.lanes[0]
+		l.n = 1<<16 - n/2 // from the numbers of one socket to those of the next
+		for try := range l.due {
+			l.due[try] = l.n
+		}
+		l.gone = l.n
+		p.run(t.Context())
+		for addr, r := range p.outcomes(n) {
+			alive := netip.MustParsePrefix("203.0.112.0/22").Contains(addr)
+			if found := r.Status == probe.Reply || r.Status == probe.Late; found != alive {
+				t.Errorf("%v: %v", addr, r.Status)
+			}
+			if r.Status == probe.Reply && (r.RTT < 30*ms || r.RTT > 40*ms) {
+				t.Errorf("%v: reply with rtt %v", addr, r.RTT)
+			}
+		}
+		if c := p.Counters(); c.Strays != 0 {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
 // A host that answers allocates nothing on its way.
 func TestSweepNoAllocations(t *testing.T) {
 	found := 0
