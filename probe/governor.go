@@ -82,7 +82,8 @@ const (
 //   - A sender that does not use three quarters of its allowance is the limit
 //     itself: the rate does not grow.
 //
-// A full buffer of this machine (Choke) halves the rate at once. Destination
+// A full buffer of this machine (Choke) halves the rate at once. Buffers empty
+// by themselves: up to the start rate it comes back without answers. Destination
 // subnets have limits of their own beside the run's: see subnets. What is asked
 // under one of those is left out of both signs.
 type Governor struct {

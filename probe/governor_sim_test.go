@@ -35,6 +35,7 @@ type world struct {
 	serial int
 
 	sent, dropped, found int           // packets, packets that were lost, hosts
+	tardy                int           // answers that took longer than half a second
 	asked, done          time.Duration // when the last host was asked first, and the last packet left
 	rates                []float64     // by wake
 	times                []time.Duration
@@ -170,6 +171,9 @@ func (w *world) arrive(again []int) []int {
 		case e.answer:
 			s.found = true
 			w.found++
+			if e.at-e.sent > 500*time.Millisecond {
+				w.tardy++
+			}
 			w.g.Heard(addrOf(e.host), e.sent, e.at, e.try)
 		case e.try == 0 || e.try == s.tries && s.tries <= w.retries:
 			again = append(again, e.host)

@@ -171,6 +171,47 @@ func TestGovernorBottleneck(t *testing.T) {
 	}
 }
 
+// A queue of a second is not kept full: nothing is lost there, but answers come
+// late. Without a look at that, two thirds take half a second.
+func TestGovernorFindsADeepQueue(t *testing.T) {
+	for seed := range uint64(3) {
+		w := (&world{hosts: 200_000, seed: seed, retries: 1, carry: bottleneck(10_000, 10_000, 20*ms)}).run()
+		if part := float64(w.tardy) / float64(w.hosts); part > 0.5 {
+			t.Errorf("seed %d: %.0f %% of the answers took half a second", seed, 100*part)
+		}
+	}
+}
+
+// Retries tell of loss even if the share that answers at once stays the same:
+// half the hosts do, and from some time on the others answer, but only a retry.
+func TestGovernorHearsOfRetries(t *testing.T) {
+	w := &world{hosts: 300_000, sender: 20_000, retries: 1, until: 6 * time.Second}
+	w.carry = func(w *world, host int, now time.Duration) (time.Duration, bool) {
+		return now + ms, half(host) || w.state[host].tries > 1
+	}
+	w.alive = func(host int) bool { return half(host) || w.now > 3*time.Second }
+	w.run()
+	if before := w.least(1500*ms, 2*time.Second); w.least(2*time.Second, 5*time.Second) > before/2 {
+		t.Errorf("never below %.0f/s, %.0f before", w.least(2*time.Second, 5*time.Second), before)
+	}
+}
+
+// What a retry reveals is held against the time of the first packet.
+func TestGovernorDatesLoss(t *testing.T) {
+	g := NewGovernor(GovernorConfig{Adaptive: true, Timeout: time.Second})
+	for now := time.Duration(0); now < 4*time.Second; now += ms {
+		g.Take(addrOf(int(now/ms)), now)
+	}
+	for try, sent := range []time.Duration{1: 500 * ms, 2: 1500 * ms, 3: 3000 * ms} {
+		if try > 0 {
+			g.Heard(addrOf(500), sent, sent+ms, try)
+		}
+	}
+	if e := g.epochs.find(500 * ms); e.prompt != 1 || e.again != 2 {
+		t.Errorf("the epoch of the first packet: %d prompt, %d again; want 1, 2", e.prompt, e.again)
+	}
+}
+
 // Where nobody answers, the rate stays where it began, to the end.
 func TestGovernorDeadPrefix(t *testing.T) {
 	for _, start := range []float64{0, 300} {
