@@ -1,6 +1,8 @@
 // Package icmp is the echo engine (RFC 792, RFC 4443): it sends in order, matches
 // what comes back and expires what does not, for many targets on one socket per
-// family. The same engine serves ping (many rounds) and sweep (one round).
+// family. An Engine asks the same targets in many rounds, as ping does, and
+// remembers each; a Sweep asks any number of hosts in one round, and remembers
+// those in flight.
 //
 // The one thing that surprises: the first eight octets of the payload are a
 // keyed cookie, and an answer without the right one does not count, wherever it

@@ -6,7 +6,8 @@
 // The one thing that surprises: a Result is not always an outcome. Every probe
 // has exactly one outcome; beside it a Result may be Interim (the timeout
 // passed, the outcome is still open) or Extra (a further answer to a probe that
-// already has its outcome). Result.Outcome tells them apart.
+// already has its outcome). Result.Outcome tells them apart. In a sweep it is
+// each host that has one outcome, and an answer after that is Interim and Late.
 package probe
 
 import (
@@ -15,9 +16,11 @@ import (
 )
 
 // Target is one thing to probe. It never changes once a run knows it: when a
-// name is resolved again, the run continues with a new Target of the same ID.
+// name is resolved again, the run continues with a new Target of the same ID. A
+// sweep has too many to keep: there a Target is valid only while its Result is
+// emitted.
 type Target struct {
-	ID   int            // row number in the run, from 0; dense
+	ID   int            // row number in the run, from 0; dense, but for sweeps (Candidate.Index)
 	Name string         // as the user wrote it
 	Addr netip.AddrPort // resolved and unmapped; Port 0 where the protocol has none
 	Err  error          // why it has no address; Addr is invalid then
@@ -30,7 +33,7 @@ type Result struct {
 	Seq     uint64 // number of the probe at its target, from 1
 	Status  Status
 	Reason  Reason
-	Interim bool // the timeout passed without an answer; the outcome follows as Late, Lost, ...
+	Interim bool // the timeout passed without an answer, and the outcome follows as Late, Lost, ...; in a sweep an answer after the outcome
 	Clock   Clock
 	Flags   Flags
 
