@@ -39,7 +39,9 @@ func (h *Hosts) Run(ctx context.Context) error {
 	if h.cfg.File != nil {
 		wg.Go(func() {
 			err = h.readFile(ctx)
-			h.read()
+			if ctx.Err() == nil { // else what is left of File is not known
+				h.read()
+			}
 		})
 	}
 	select {

@@ -135,6 +135,27 @@ func TestPipe(t *testing.T) {
 	})
 }
 
+// TestPipeCut ends a run while its pipe may bring more: how many hosts there are
+// stays unknown, so that nobody takes those asked for all.
+func TestPipeCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		defer w.Close()
+		h := newHosts(t, Config{File: r})
+		f := follow(h)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		go fmt.Fprint(w, "192.0.2.1\n192.0.2.2")
+		if err := h.Run(ctx); err != nil {
+			t.Error(err)
+		}
+		f.want(t, "192.0.2.1 20ms")
+		if n, known := h.Planned(); n != 1 || known {
+			t.Errorf("planned %d (%t)", n, known)
+		}
+	})
+}
+
 // TestPipeDrip writes so often that it is never quiet: nothing waits longer than
 // 200 ms all the same.
 func TestPipeDrip(t *testing.T) {

@@ -101,7 +101,7 @@ func (h *Hosts) resume() error {
 	if h.cfg.Listing != nil {
 		hosts = h.cfg.Listing.Hosts
 	}
-	if _, owned := h.cfg.Shard.Part(0, hosts); s.Position > owned {
+	if _, owned := h.cfg.Shard.Part(0, hosts); s.Position > owned || uint64(len(s.Undecided)) > s.Position {
 		return errDamaged
 	}
 	for _, index := range s.Undecided {

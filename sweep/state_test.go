@@ -242,6 +242,7 @@ func TestResumeOther(t *testing.T) {
 	for name, damage := range map[string]func(s *State){
 		"position":    func(s *State) { s.Position = 510 },
 		"host":        func(s *State) { s.Undecided = []uint64{509} },
+		"count":       func(s *State) { s.Position, s.Undecided = 1, []uint64{1, 2} },
 		"far host":    func(s *State) { s.Undecided = []uint64{math.MaxUint64} },
 		"other shard": func(s *State) { s.Undecided = []uint64{2}; s.Shard = probe.Shard{I: 2, N: 2} },
 	} {
