@@ -7,7 +7,8 @@ import (
 	"netprobe/rawsock"
 )
 
-// reserve is how many descriptors are left to the rest of the process.
+// reserve is how many descriptors are left to the rest of the process; where
+// there are few, half of them.
 const reserve = 64
 
 // budget shares the descriptors of the process among the crews that run.
@@ -33,5 +34,5 @@ func (d *descriptors) share(each int) int {
 	if limit == 0 {
 		return math.MaxInt32
 	}
-	return int(max(0, limit-reserve)) / (each * max(1, int(d.crews.Load())))
+	return int(limit-min(reserve, limit/2)) / (each * max(1, int(d.crews.Load())))
 }
