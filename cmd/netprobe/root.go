@@ -32,11 +32,14 @@ func newRoot(args []string) *cobra.Command {
 			"  netprobe sweep 192.0.2.0/24             who is there\n" +
 			"  netprobe trace 192.0.2.1                the path, hop by hop\n" +
 			"  netprobe help ping                      every flag",
-		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if asked, err := cmd.Flags().GetBool("version"); err == nil && asked {
+				fmt.Fprintf(cmd.OutOrStdout(), "netprobe %s\n", version())
+				return nil
+			}
 			if len(args) > 0 {
 				return unknownVerb(cmd, args[0])
 			}
@@ -44,11 +47,12 @@ func newRoot(args []string) *cobra.Command {
 			return status(exitUsage)
 		},
 	}
-	root.SetVersionTemplate("netprobe {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { printHelp(cmd, cmd.OutOrStdout()) })
 	root.SetHelpCommand(newHelp())
-	root.Flags().Bool("version", false, "") // else cobra defines -v, which means verbose
+	// Not cobra's own --version, whose template makes the linker keep every
+	// exported method: that is a quarter of the binary.
+	root.Flags().Bool("version", false, "")
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(newPing(args), newSweep(args), newTrace(args), newLab(), newLabInside(), newVersion(), newCompletion())
 	return root
