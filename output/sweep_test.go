@@ -253,3 +253,27 @@ func TestSweepBoundedText(t *testing.T) {
 		}
 	}
 }
+
+// TestSweepBadReply: a host that sent something back, but not what it was asked
+// for, is silent as hosts go; that it sent nothing would not be true.
+func TestSweepBadReply(t *testing.T) {
+	r := swept("192.0.2.1", 2, probe.Lost, probe.BadReply)
+	r.From, r.Flags = addr("192.0.2.1"), probe.Corrupt
+	s := &sweepRun{
+		name: "bad", header: output.Header{Start: start, Verb: "sweep", Socket: "raw"},
+		result: []probe.Result{r}, end: output.End{StoppedBy: "done", Time: start},
+	}
+	for format, want := range map[string]string{
+		"table": "no valid answer to 2 probes\n",
+		"plain": "192.0.2.1 is unreachable (no valid answer to 2 probes)\n",
+	} {
+		var out bytes.Buffer
+		v, _ := output.NewSweepView(format, &out, output.Options{})
+		if _, err := s.play(showAll, v); err != nil {
+			t.Fatal(err)
+		}
+		if got := out.String(); !strings.Contains(got, want) {
+			t.Errorf("%s: no %q in %q", format, want, got)
+		}
+	}
+}

@@ -122,7 +122,11 @@ func appendRemark(b []byte, r *probe.Result, s stats.HostState) []byte {
 		l.add(r.Reason.String())
 		l.from(r)
 	case stats.HostSilent:
-		l.add("no answer")
+		if r.Reason == probe.BadReply {
+			l.add("no valid answer")
+		} else {
+			l.add("no answer")
+		}
 		if r.Seq > 1 {
 			l.more(" to ")
 			l.b = appendCount(l.b, r.Seq, "probe")
