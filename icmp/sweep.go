@@ -77,8 +77,9 @@ type Sweep struct {
 	waiting   turns           // probes whose turn has not come
 	crowded   time.Duration   // full table: no further host is asked before this
 	dropped   uint64          // as last told to the Governor
-	stuck     time.Duration   // full queues: nothing leaves before this
+	stuck     time.Duration   // full queues: nothing leaves before this; 0 if something may
 	wait      time.Duration   // full queues: how long the last wait was
+	refused   int             // full queues: packets since one left
 	fullSince time.Duration   // full queues: nothing has left since then; 0 if something has
 	broken    error
 

@@ -9,11 +9,14 @@ import (
 	"netprobe/rawsock"
 )
 
-// A queue of this host that is full is tried again after fullWait, then twice
-// that and so on up to fullWaitMost: an address table of the kernel takes
-// seconds to forget neighbours that do not answer. A probe that had no room for
-// fullGiveUp was not sent, and we say so; likewise once nothing had for as long.
+// What finds no room in this host is tried again after fullWait, then twice that
+// and so on up to fullWaitMost: an address table of the kernel takes seconds to
+// forget neighbours that do not answer. That table may have room for others; after
+// fullRow refusals in a row a queue is full, and everybody waits. A probe that had
+// no room for fullGiveUp was not sent, and we say so; likewise once nothing had
+// for as long.
 const (
+	fullRow      = 8
 	fullWaitMost = time.Second
 	fullGiveUp   = 10 * time.Second
 )
@@ -190,12 +193,18 @@ func (s *Sweep) flushPort(p *sweepPort) (sent int) {
 		if err == nil {
 			continue
 		}
-		if rawsock.CauseOf(err) == rawsock.Full {
-			s.putBack(p, i, err)
-			return sent
+		if rawsock.CauseOf(err) != rawsock.Full {
+			s.fail(p, i, err)
+			i++
+			continue
 		}
-		s.fail(p, i, err)
-		i++
+		end := i + 1
+		if s.noRoom(); s.stuck > 0 {
+			end = len(p.pkts)
+		}
+		for ; i < end; i++ {
+			s.putBack(p, i, err)
+		}
 	}
 	return sent
 }
@@ -206,7 +215,7 @@ func (s *Sweep) sent(p *sweepPort, i, n int, from, to time.Duration) {
 	if n == 0 {
 		return
 	}
-	s.wait, s.fullSince = 0, 0
+	s.wait, s.stuck, s.fullSince, s.refused = 0, 0, 0, 0
 	s.counters.sent.Add(uint64(n))
 	l := p.lane
 	for k := range n {
@@ -218,31 +227,34 @@ func (s *Sweep) sent(p *sweepPort, i, n int, from, to time.Duration) {
 	}
 }
 
-// putBack lets the packets from the i'th on wait, as a queue of this host is
-// full.
-func (s *Sweep) putBack(p *sweepPort, i int, err error) {
+// noRoom notes that a packet found no room; if that happens again and again,
+// nothing leaves before stuck.
+func (s *Sweep) noRoom() {
 	now := s.now()
 	s.cfg.Pace.Choke(now)
-	s.wait = min(max(2*s.wait, fullWait), fullWaitMost)
 	s.fullSince = cmp.Or(s.fullSince, now)
-	dead := now-s.fullSince > fullGiveUp
-	if !dead {
+	if s.refused++; s.refused >= fullRow {
+		s.wait = min(max(2*s.wait, fullWait), fullWaitMost)
 		s.stuck = now + s.wait
 	}
-	for ; i < len(p.turns); i++ {
-		t := p.turns[i]
-		t.refused = cmp.Or(t.refused, now)
-		if dead || now-t.refused > fullGiveUp {
-			s.fail(p, i, err)
-			continue
-		}
-		a := p.lane.at(p.ns[i])
-		p.lane.forget(a)
-		a.state = askFree
-		t.at = s.stuck
-		s.waiting.put(t)
-		s.counters.retried.Add(1)
+}
+
+// putBack lets the i'th packet wait, which found no room, or would find none.
+func (s *Sweep) putBack(p *sweepPort, i int, err error) {
+	now := s.now()
+	t := p.turns[i]
+	t.refused = cmp.Or(t.refused, now)
+	if now-t.refused > fullGiveUp || now-s.fullSince > fullGiveUp {
+		s.stuck = 0
+		s.fail(p, i, err)
+		return
 	}
+	t.at = max(s.stuck, now+min(max(now-t.refused, fullWait), fullWaitMost))
+	a := p.lane.at(p.ns[i])
+	p.lane.forget(a)
+	a.state = askFree
+	s.waiting.put(t)
+	s.counters.retried.Add(1)
 }
 
 // fail decides the host of the i'th packet, which could not leave: our failure,

@@ -310,6 +310,26 @@ func TestSweepFullQueue(t *testing.T) {
 	})
 }
 
+// An address table without room for some does not hold up the others.
+func TestSweepNoRoomForSome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newSweepPlay(t, host(lab.Host{}), SweepConfig{Source: hostsOf("203.0.112.0", 300), Size: 56}, 1)
+		crowded := func(a netip.Addr) bool { return a.As4()[3]%16 == 7 }
+		p.network.fail = func(pkt rawsock.Packet) error {
+			if crowded(pkt.To) && time.Since(p.start) < 3*time.Second {
+				return refuse(syscall.ENOBUFS)
+			}
+			return nil
+		}
+		p.run(t.Context())
+		for addr, r := range p.outcomes(300) {
+			if late := r.at > 100*ms; r.Status != probe.Reply || late != crowded(addr) || r.at > 5*time.Second {
+				t.Errorf("%v: %v at %v", addr, r.Status, r.at)
+			}
+		}
+	})
+}
+
 // What cannot be sent is our failure; the others go on.
 func TestSweepSendFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
