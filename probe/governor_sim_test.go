@@ -251,3 +251,12 @@ func lossy(p float64, next carry) carry {
 		return back, ok && w.rnd.Float64() >= p
 	}
 }
+
+// alone skips what the race detector makes slow and could say nothing about: a
+// simulation is one goroutine.
+func alone(t *testing.T) {
+	t.Helper()
+	if racing {
+		t.Skip("one goroutine and nothing else: runs without -race")
+	}
+}

@@ -37,6 +37,7 @@ func (w *world) foundIn(net int) (n int) {
 // A subnet behind a limit on ICMP is slowed, and it alone; its hosts are found,
 // which they are not where the sender does not ask for their turn.
 func TestSubnetBehindALimit(t *testing.T) {
+	alone(t)
 	const limited = 77
 	cases := []struct {
 		rate     float64 // of the limit, packets per second
@@ -84,6 +85,7 @@ func TestSubnetBehindALimit(t *testing.T) {
 
 // Loss that all subnets have in common slows none of them.
 func TestSubnetsInTheSameTrouble(t *testing.T) {
+	alone(t)
 	w := &world{hosts: 65_536, retries: 3, config: GovernorConfig{Rate: 10_000}}
 	w.carry = lossy(.2, delay(ms))
 	most := 0
@@ -95,6 +97,7 @@ func TestSubnetsInTheSameTrouble(t *testing.T) {
 
 // A subnet whose packets are lost at any rate is slowed for a while only.
 func TestSubnetSlowedInVain(t *testing.T) {
+	alone(t)
 	const bad = 77
 	w := &world{hosts: 524_288, retries: 3, config: GovernorConfig{Rate: 20_000}}
 	w.carry = func(w *world, host int, now time.Duration) (time.Duration, bool) {

@@ -65,6 +65,7 @@ func TestGovernorWithoutCap(t *testing.T) {
 
 // How soon a rate is reached where nothing limits.
 func TestGovernorGrows(t *testing.T) {
+	alone(t)
 	bimodal := func(_ *world, host int, now time.Duration) (time.Duration, bool) {
 		if host%3 == 0 {
 			return now + 200*ms, true
@@ -110,6 +111,7 @@ func TestGovernorGrows(t *testing.T) {
 // what chance takes: with three, a host is missed if four times in a row either
 // packet is lost, which is 91 of 10^6.
 func TestGovernorRandomLoss(t *testing.T) {
+	alone(t)
 	for seed := range uint64(5) {
 		w := (&world{hosts: 65_536, seed: seed, sender: 150_000, retries: 3, carry: lossy(.05, delay(50*us))}).run()
 		if w.asked > 1500*ms {
@@ -124,6 +126,7 @@ func TestGovernorRandomLoss(t *testing.T) {
 // A loss that begins in the middle of a run and has nothing to do with the rate
 // costs one cut, not the rate.
 func TestGovernorLossThatSlowingDoesNotMend(t *testing.T) {
+	alone(t)
 	w := (&world{hosts: 400_000, sender: 100_000, until: 4 * time.Second, carry: func(w *world, _ int, now time.Duration) (time.Duration, bool) {
 		return now + ms, now < time.Second || w.rnd.Float64() < 0.6
 	}}).run()
@@ -137,6 +140,7 @@ func TestGovernorLossThatSlowingDoesNotMend(t *testing.T) {
 
 // A bottleneck is used, and not overrun.
 func TestGovernorBottleneck(t *testing.T) {
+	alone(t)
 	cases := []struct {
 		rate  float64 // packets per second
 		queue int     // packets
@@ -174,6 +178,7 @@ func TestGovernorBottleneck(t *testing.T) {
 // A queue of a second is not kept full: nothing is lost there, but answers come
 // late. Without a look at that, two thirds take half a second.
 func TestGovernorFindsADeepQueue(t *testing.T) {
+	alone(t)
 	for seed := range uint64(3) {
 		w := (&world{hosts: 200_000, seed: seed, retries: 1, carry: bottleneck(10_000, 10_000, 20*ms)}).run()
 		if part := float64(w.tardy) / float64(w.hosts); part > 0.5 {
@@ -243,6 +248,7 @@ func TestGovernorBlackout(t *testing.T) {
 
 // A sender that cannot do more is not allowed ever more.
 func TestGovernorSenderIsTheLimit(t *testing.T) {
+	alone(t)
 	w := (&world{hosts: 300_000, sender: 20_000, carry: delay(50 * us)}).run()
 	for i, r := range w.rates {
 		if r > 20_000/used*2 {
@@ -288,6 +294,7 @@ func TestGovernorChoke(t *testing.T) {
 // A send buffer that overflows above some rate is a bottleneck like any other,
 // but nothing is lost in it.
 func TestGovernorNoBuffers(t *testing.T) {
+	alone(t)
 	w := (&world{hosts: 400_000, retries: 1, carry: delay(ms), each: func(w *world, now time.Duration) {
 		if w.g.Rate() > 40_000 {
 			w.g.Choke(now)
@@ -301,6 +308,7 @@ func TestGovernorNoBuffers(t *testing.T) {
 // Without random order a rate is found by the retries alone, and a dead stretch
 // is no loss.
 func TestGovernorOrdered(t *testing.T) {
+	alone(t)
 	stretches := func(host int) bool { return host/4096%2 == 0 }
 	w := (&world{hosts: 400_000, ordered: true, retries: 1, sender: 50_000, carry: delay(ms), alive: stretches}).run()
 	for i := 1; i < len(w.rates); i++ {
