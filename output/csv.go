@@ -52,7 +52,7 @@ func appendCSV(b []byte, r *probe.Result) []byte {
 	if left.IsZero() {
 		left = time.Now()
 	}
-	answered := r.From.IsValid()
+	answered := answerer(r).IsValid()
 	b = left.UTC().AppendFormat(b, recordTime)
 	b = appendField(append(b, ','), r.Target.Name)
 	b = append(b, ',')

@@ -35,7 +35,7 @@ func (v *jsonView) appendProbe(b []byte, r *probe.Result) []byte {
 	b = append(b, `","reason":"`...)
 	b = append(b, r.Reason.String()...)
 	b = append(b, `","from":`...)
-	b = appendAddr(b, r.From)
+	b = appendAddr(b, answerer(r))
 	b = appendAnswer(b, r)
 	b = append(b, `,"flags":`...)
 	b = appendFlags(b, r.Flags)
@@ -53,9 +53,18 @@ func (v *jsonView) appendProbe(b []byte, r *probe.Result) []byte {
 	return append(b, "}\n"...)
 }
 
+// answerer is who answered r. What was sent back without a proof that it is an
+// answer is none, whoever claims to have sent it.
+func answerer(r *probe.Result) netip.Addr {
+	if r.Status == probe.Lost {
+		return netip.Addr{}
+	}
+	return r.From
+}
+
 // appendAnswer appends what is known of the answer, null where there was none.
 func appendAnswer(b []byte, r *probe.Result) []byte {
-	answered := r.From.IsValid()
+	answered := answerer(r).IsValid()
 	b = append(b, `,"rtt_ms":`...)
 	b = appendMillisOrNull(b, r.RTT, answered)
 	b = append(b, `,"clock":`...)

@@ -17,6 +17,7 @@ type Progress struct {
 	Alive   uint64
 	Rate    float64       // hosts decided a second, as smooth as the ETA is to be; 0 if unknown
 	Elapsed time.Duration // since the start of the run
+	Blind   time.Duration // how long it takes from the start until silent hosts show in Rate
 }
 
 // longestETA is the longest time to go that is worth saying.
@@ -101,6 +102,9 @@ func (p *Progress) percent() int {
 func (p *Progress) left() (d time.Duration, ok bool) {
 	if !p.Known || p.Rate <= 0 || p.Decided >= p.Planned {
 		return 0, false
+	}
+	if p.Elapsed < p.Blind && p.Decided < p.Asked/2 {
+		return 0, false // most of those asked may be silent, of which nothing is known yet
 	}
 	seconds := float64(p.Planned-p.Decided) / p.Rate
 	if seconds > longestETA.Seconds() {

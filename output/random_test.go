@@ -56,7 +56,11 @@ func randomResults(rng *rand.Rand, t *probe.Target, seq uint64) []probe.Result {
 	case probe.Late:
 		out = append(out, late(t, seq, rtt))
 	case probe.Lost:
-		out = append(out, lost(t, seq))
+		r := lost(t, seq)
+		if rng.IntN(3) == 0 { // something came back, but no answer
+			r.Reason, r.From, r.RTT, r.TTL, r.Flags = probe.BadReply, t.Addr.Addr(), rtt, 64, probe.Corrupt
+		}
+		out = append(out, r)
 	case probe.Pending:
 		out = append(out, pending(t, seq))
 	case probe.Failed:

@@ -39,7 +39,7 @@ func (v *sweepCSV) Result(r *probe.Result, _ *stats.Target) error {
 }
 
 func (v *sweepCSV) appendHost(b []byte, r *probe.Result, state stats.HostState) []byte {
-	t, answered := r.Target, r.From.IsValid()
+	t, answered := r.Target, answerer(r).IsValid()
 	b = v.clock.appendTime(b, r.Sent)
 	b = append(b, ',')
 	if t.Name == "" {

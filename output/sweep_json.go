@@ -87,7 +87,7 @@ func (v *sweepJSON) Result(r *probe.Result, _ *stats.Target) error {
 // appendHost appends the host record of r. There may be a hundred thousand a
 // second: it allocates nothing.
 func (v *sweepJSON) appendHost(b []byte, r *probe.Result, state stats.HostState) []byte {
-	t, answered := r.Target, r.From.IsValid()
+	t, answered := r.Target, answerer(r).IsValid()
 	b = append(b, `{"v":1,"record":"host","time":"`...)
 	b = v.rows.clock.appendTime(b, r.Sent)
 	b = append(b, v.head...)
@@ -105,7 +105,7 @@ func (v *sweepJSON) appendHost(b []byte, r *probe.Result, state stats.HostState)
 	b = append(b, `","reason":"`...)
 	b = append(b, r.Reason.String()...)
 	b = append(b, `","from":`...)
-	b = appendAddr(b, r.From)
+	b = appendAddr(b, answerer(r))
 	b = append(b, `,"rtt_ms":`...)
 	b = appendMillisOrNull(b, r.RTT, answered)
 	b = append(b, `,"clock":`...)

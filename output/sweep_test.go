@@ -258,7 +258,7 @@ func TestSweepBoundedText(t *testing.T) {
 // for, is silent as hosts go; that it sent nothing would not be true.
 func TestSweepBadReply(t *testing.T) {
 	r := swept("192.0.2.1", 2, probe.Lost, probe.BadReply)
-	r.From, r.Flags = addr("192.0.2.1"), probe.Corrupt
+	r.From, r.RTT, r.TTL, r.Flags = addr("192.0.2.1"), time.Millisecond, 64, probe.Corrupt
 	s := &sweepRun{
 		name: "bad", header: output.Header{Start: start, Verb: "sweep", Socket: "raw"},
 		result: []probe.Result{r}, end: output.End{StoppedBy: "done", Time: start},
@@ -275,5 +275,16 @@ func TestSweepBadReply(t *testing.T) {
 		if got := out.String(); !strings.Contains(got, want) {
 			t.Errorf("%s: no %q in %q", format, want, got)
 		}
+	}
+	var records bytes.Buffer
+	v, _ := output.NewSweepView("json", &records, output.Options{})
+	if _, err := s.play(showAll, v); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := outputtest.Run(records.Bytes()); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(records.String(), `"reason":"bad-reply","from":null,"rtt_ms":null`) {
+		t.Errorf("lost is not null: %s", records.String())
 	}
 }
