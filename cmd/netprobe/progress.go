@@ -96,7 +96,7 @@ func (s *sweepRun) progress() output.Progress {
 	now := time.Now()
 	p := output.Progress{
 		Asked: s.hosts.Taken(), Decided: s.tally.decided.Load(), Alive: s.tally.alive.Load(),
-		Elapsed: now.Sub(s.head.Start),
+		Elapsed: now.Sub(s.head.Start), Blind: s.f.patience() + progressWindow/2,
 	}
 	p.Planned, p.Known = s.hosts.Planned()
 	p.Rate = s.meter.rate(now, p.Decided)
@@ -107,7 +107,7 @@ func (s *sweepRun) progress() output.Progress {
 // terminal, and everything else on the same terminal keep out of its way.
 func (s *sweepRun) showProgress(stderr io.Writer) {
 	file, ok := stderr.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) || dumb() || s.flags.quiet {
+	if !ok || !term.IsTerminal(int(file.Fd())) || dumb() {
 		return
 	}
 	s.screen = file

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"netprobe/sweep"
 )
@@ -65,7 +66,7 @@ func (s *sweepRun) leave() []string {
 		return nil
 	}
 	if s.complete() && len(s.tally.undecided) == 0 {
-		if err := os.Remove(s.f.resume); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(target(s.f.resume)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return []string{fmt.Sprintf("the sweep is complete, but %q cannot be removed: %v", s.f.resume, err)}
 		}
 		return nil
@@ -74,6 +75,14 @@ func (s *sweepRun) leave() []string {
 		return []string{fmt.Sprintf("how far the sweep came is lost: %v", err)}
 	}
 	return []string{fmt.Sprintf("the same command goes on from here: %q knows how far it came", s.f.resume)}
+}
+
+// target is the file that a symbolic link leads to: the link stays.
+func target(file string) string {
+	if real, err := filepath.EvalSymlinks(file); err == nil {
+		return real
+	}
+	return file
 }
 
 // hostCount is "1 host" or "1,022 hosts", with the commas that progress has.

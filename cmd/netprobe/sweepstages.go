@@ -2,8 +2,10 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
+	"time"
 
 	"netprobe/icmp"
 	"netprobe/output"
@@ -152,7 +154,25 @@ func (c *crew) doubts() []string {
 	if c.echo == nil {
 		return nil
 	}
-	return droppedDoubt(c.echo.Counters().Dropped)
+	n := c.echo.Counters()
+	doubts := droppedDoubt(n.Dropped)
+	if n.Retried > manyRetried {
+		doubts = append(doubts, fmt.Sprintf("%d sends found no room in this host at first: on a directly attached network absent neighbours fill its table (net.ipv4.neigh.default.gc_thresh3)", n.Retried))
+	}
+	return doubts
+}
+
+// manyRetried sends that found no room are worth a line.
+const manyRetried = 100
+
+// patience is how long a host that stays silent is asked, in every way.
+func (f *sweepFlags) patience() time.Duration {
+	sum, wait := f.late.Seconds(), f.timeout.Seconds()
+	for range f.retries + 1 {
+		sum += wait
+		wait *= f.backoff
+	}
+	return time.Duration(min(sum*float64(max(len(f.kinds), 1)), year.Seconds()) * float64(time.Second))
 }
 
 func (c *crew) log(log *slog.Logger) {
