@@ -64,6 +64,9 @@ func (p Parser) Parse(s string) (Spec, error) {
 	if err == nil {
 		r, err = p.local(r)
 	}
+	if err == nil && len(r.First.Zone()) > maxZone {
+		err = fmt.Errorf("zone longer than %d characters", maxZone)
+	}
 	if err != nil {
 		return Spec{}, err
 	}
@@ -144,6 +147,10 @@ func unzoned(r probe.Range) probe.Range {
 // maxRangeText bounds how long a target is looked at as a range: longer than
 // two addresses with zones.
 const maxRangeText = 256
+
+// maxZone is beyond the longest name of an interface: 15 octets on Linux and
+// the BSDs (IF_NAMESIZE).
+const maxZone = 64
 
 // cutRange reports whether s can only be meant as a range, and returns its
 // ends. Names and zones may have hyphens: there is a range where an address is

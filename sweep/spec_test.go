@@ -207,6 +207,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(s, false, "", 0)
 		f.Add(s, true, "eth0", 6)
 	}
+	f.Add("80::1%a"+strings.Repeat("\x85", 120), false, "", 0)
 	f.Fuzz(func(t *testing.T, s string, broadcast bool, zone string, family int) {
 		p := Parser{Broadcast: broadcast, Zone: zone, Family: family}
 		spec, err := p.Parse(s)

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/big"
 	"net/netip"
 	"strings"
@@ -103,5 +104,5 @@ func (c *Config) maxHosts() uint64 {
 	if c.MaxHosts == 0 {
 		return DefaultMaxHosts
 	}
-	return c.MaxHosts
+	return min(c.MaxHosts, math.MaxInt) // an index becomes the ID of a Target
 }
