@@ -1,6 +1,7 @@
 package output
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ type Progress struct {
 	Known   bool   // false while the list is still being read
 	Alive   uint64
 	Rate    float64       // hosts decided a second, as smooth as the ETA is to be; 0 if unknown
+	Pace    float64       // packets sent a second, which is what is shown; 0 if unknown: then Rate is
 	Elapsed time.Duration // since the start of the run
 	Blind   time.Duration // how long it takes from the start until silent hosts show in Rate
 }
@@ -78,8 +80,8 @@ func (p *Progress) parts() []progressPart {
 		parts = append(parts, progressPart{grouped(p.Decided) + " hosts", 0})
 	}
 	parts = append(parts, progressPart{grouped(p.Alive) + " alive", 1})
-	if p.Rate > 0 {
-		parts = append(parts, progressPart{perSecond(p.Rate), 4})
+	if pace := cmp.Or(p.Pace, p.Rate); pace > 0 {
+		parts = append(parts, progressPart{perSecond(pace), 4})
 	}
 	if left, ok := p.left(); ok {
 		return append(parts, progressPart{"ETA " + wholeSeconds(left), 3})

@@ -32,6 +32,8 @@ func TestAppendProgress(t *testing.T) {
 		{"nothing", half, 1, ""},
 		{"list still read", with(func(p *Progress) { p.Known = false }), 0, "356,123 hosts  17 alive  12,000/s  30 s"},
 		{"nothing decided", Progress{Planned: 254, Known: true}, 0, "0 %  0 of 254  0 alive  0 s"},
+		{"packets", with(func(p *Progress) { p.Pace = 60 }), 0, "33 %  356,123 of 1,048,576  17 alive  60/s  ETA 58 s"},
+		{"most are not decided yet", with(func(p *Progress) { p.Decided, p.Blind = 20, time.Minute }), 0, "0 %  20 of 1,048,576  17 alive  12,000/s  30 s"},
 		{"no rate yet", with(func(p *Progress) { p.Rate = 0 }), 0, "33 %  356,123 of 1,048,576  17 alive  30 s"},
 		{"slow", with(func(p *Progress) { p.Rate = 0.5; p.Planned = 356_133 }), 0, "99 %  356,123 of 356,133  17 alive  0.5/s  ETA 20 s"},
 		{"one left", with(func(p *Progress) { p.Planned = 356_124 }), 0, "99 %  356,123 of 356,124  17 alive  12,000/s  ETA 1 s"},

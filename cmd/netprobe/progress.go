@@ -57,7 +57,7 @@ const (
 	progressWindow = 5 * time.Second
 )
 
-// A meter measures how many hosts are decided a second.
+// A meter measures how many there are a second: of hosts decided, or packets.
 type meter struct {
 	mu    sync.Mutex
 	marks [progressWindow / progressEvery]mark // a ring
@@ -65,20 +65,20 @@ type meter struct {
 }
 
 type mark struct {
-	at      time.Time
-	decided uint64
+	at time.Time
+	n  uint64
 }
 
 // sample is called at equal intervals, and returns the rate of late.
-func (m *meter) sample(at time.Time, decided uint64) {
+func (m *meter) sample(at time.Time, n uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.marks[m.n%len(m.marks)] = mark{at, decided}
+	m.marks[m.n%len(m.marks)] = mark{at, n}
 	m.n++
 }
 
-// rate is hosts a second since the oldest sample; 0 if that is unknown.
-func (m *meter) rate(at time.Time, decided uint64) float64 {
+// rate is how many came a second since the oldest sample; 0 if that is unknown.
+func (m *meter) rate(at time.Time, n uint64) float64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	oldest := m.marks[0]
@@ -86,7 +86,7 @@ func (m *meter) rate(at time.Time, decided uint64) float64 {
 		oldest = m.marks[m.n%len(m.marks)]
 	}
 	if span := at.Sub(oldest.at); m.n > 0 && span > 0 {
-		return float64(decided-oldest.decided) / span.Seconds()
+		return float64(n-oldest.n) / span.Seconds()
 	}
 	return 0
 }
@@ -100,6 +100,7 @@ func (s *sweepRun) progress() output.Progress {
 	}
 	p.Planned, p.Known = s.hosts.Planned()
 	p.Rate = s.meter.rate(now, p.Decided)
+	p.Pace = s.pace.rate(now, s.head.Sweep.Sent())
 	return p
 }
 
@@ -129,6 +130,7 @@ func (s *sweepRun) watchProgress(ctx context.Context) {
 	ticker := time.NewTicker(progressEvery)
 	defer ticker.Stop()
 	s.meter.sample(s.head.Start, 0)
+	s.pace.sample(s.head.Start, 0)
 	for {
 		select {
 		case now := <-ticker.C:
@@ -136,6 +138,7 @@ func (s *sweepRun) watchProgress(ctx context.Context) {
 				s.line.Set(string(output.AppendProgress(nil, s.progress(), columns(s.screen))))
 			}
 			s.meter.sample(now, s.tally.decided.Load())
+			s.pace.sample(now, s.head.Sweep.Sent())
 		case <-ctx.Done():
 			return
 		}

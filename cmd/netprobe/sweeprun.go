@@ -34,7 +34,8 @@ type sweepRun struct {
 	screen *os.File // stderr if progress is shown there
 	stats  *stats.Sweep
 	tally  *tally
-	meter  meter
+	meter  meter // of hosts decided
+	pace   meter // of packets
 
 	ending atomic.Bool // a signal came: no further host is asked
 	bad    *bads
