@@ -52,7 +52,6 @@ func appendCSV(b []byte, r *probe.Result) []byte {
 	if left.IsZero() {
 		left = time.Now()
 	}
-	answered := answerer(r).IsValid()
 	b = left.UTC().AppendFormat(b, recordTime)
 	b = appendField(append(b, ','), r.Target.Name)
 	b = append(b, ',')
@@ -63,27 +62,15 @@ func appendCSV(b []byte, r *probe.Result) []byte {
 	b = appendNumber(b, r.Seq, true)
 	b = append(append(b, ','), r.Status.String()...)
 	b = append(append(b, ','), r.Reason.String()...)
-	b = append(b, ',')
-	if answered {
-		b = r.From.AppendTo(b)
-	}
-	b = append(b, ',')
-	if answered {
-		b = appendMillis(b, r.RTT)
-	}
-	b = append(b, ',')
-	if answered {
-		b = append(b, r.Clock.String()...)
-	}
-	b = appendNumber(b, uint64(r.TTL), r.TTL > 0)
+	b = appendCSVAnswer(b, r)
 	b = appendNumber(b, uint64(max(r.Size, 0)), r.Size > 0)
 	b = appendFlagWords(append(b, ','), r.Flags)
 	b = append(b, ',')
 	if !r.Sent.IsZero() {
 		b = appendMillis(b, r.Lag)
 	}
-	b = appendNumber(b, uint64(r.Type), answered)
-	b = appendNumber(b, uint64(r.Code), answered)
+	b = appendNumber(b, uint64(r.Type), answerer(r).IsValid())
+	b = appendNumber(b, uint64(r.Code), answerer(r).IsValid())
 	b = appendNumber(b, uint64(max(r.MTU, 0)), r.MTU > 0)
 	b = append(b, ',')
 	if r.Err != nil {
@@ -115,4 +102,24 @@ func appendField(b []byte, s string) []byte {
 		b = appendEscaped(b, part)
 	}
 	return append(b, '"')
+}
+
+// appendCSVAnswer appends who answered r, after how long by which clock, and the
+// TTL; nothing between the commas for what is not known.
+func appendCSVAnswer(b []byte, r *probe.Result) []byte {
+	answered := answerer(r).IsValid()
+	b = append(b, ',')
+	if answered {
+		b = r.From.AppendTo(b)
+	}
+	b = append(b, ',')
+	if answered {
+		b = appendMillis(b, r.RTT)
+	}
+	b = append(b, ',')
+	if answered {
+		b = append(b, r.Clock.String()...)
+	}
+	b = appendNumber(b, uint64(r.TTL), r.TTL > 0)
+	return b
 }

@@ -39,7 +39,7 @@ func (v *sweepCSV) Result(r *probe.Result, _ *stats.Target) error {
 }
 
 func (v *sweepCSV) appendHost(b []byte, r *probe.Result, state stats.HostState) []byte {
-	t, answered := r.Target, answerer(r).IsValid()
+	t := r.Target
 	b = v.clock.appendTime(b, r.Sent)
 	b = append(b, ',')
 	if t.Name == "" {
@@ -57,19 +57,7 @@ func (v *sweepCSV) appendHost(b []byte, r *probe.Result, state stats.HostState) 
 	b = strconv.AppendBool(append(b, ','), state == stats.HostAlive)
 	b = append(append(b, ','), r.Status.String()...)
 	b = append(append(b, ','), r.Reason.String()...)
-	b = append(b, ',')
-	if answered {
-		b = r.From.AppendTo(b)
-	}
-	b = append(b, ',')
-	if answered {
-		b = appendMillis(b, r.RTT)
-	}
-	b = append(b, ',')
-	if answered {
-		b = append(b, r.Clock.String()...)
-	}
-	b = appendNumber(b, uint64(r.TTL), r.TTL > 0)
+	b = appendCSVAnswer(b, r)
 	b = appendFlagWords(append(b, ','), r.Flags)
 	d := sweepResponders(r)
 	if d == nil {
