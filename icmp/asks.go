@@ -50,12 +50,11 @@ const maxAsks = 1 << 19
 // answers are known as such for a while however quick the others answer.
 const minAsks = 1 << 14
 
-// asks is the table of what is in flight in one family, with the wire numbers of
-// flights: probe number n has the identifier and sequence number n modulo 65,536
-// times the identifiers. The table doubles when the next slot still speaks for a
+// asks is the table of what is in flight in one family. The slot of a probe is its
+// wire number modulo the size of the table. The table doubles when the next slot still speaks for a
 // host, so memory follows what is in flight.
 type asks struct {
-	ids   []uint16 // echo identifiers
+	wires
 	table []ask
 	n     uint64   // number of the newest probe
 	due   []uint64 // by try: newest probe known not to wait for its timeout as such
@@ -78,9 +77,6 @@ type heldAnswers struct {
 const maxResponders = 64
 
 func newAsks(tries int) asks { return asks{due: make([]uint64, tries)} }
-
-// space is how many wire numbers there are.
-func (as *asks) space() uint64 { return uint64(len(as.ids)) << 16 }
 
 func (as *asks) slot(n uint64) *ask {
 	return &as.table[n%as.space()%uint64(len(as.table))]
@@ -107,12 +103,6 @@ func (as *asks) byWire(wire uint32) *ask {
 		return nil
 	}
 	return a
-}
-
-// wire returns the wire number of probe n: identifier index and sequence number.
-func (as *asks) wire(n uint64) (wire uint32, index int, seq uint16) {
-	w := n % as.space()
-	return uint32(w), int(w >> 16), uint16(w)
 }
 
 // current returns the ask that speaks for the host of a; nil if it is forgotten.

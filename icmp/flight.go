@@ -33,13 +33,11 @@ type flight struct {
 
 func (f *flight) open() bool { return f.state == waiting || f.state == overdue }
 
-// flights is the table of what is in flight in one family. Probe number n has
-// the wire number n modulo 65,536 times the identifiers: its upper part chooses
-// the identifier, its lower 16 bits are the sequence number on the wire. Its
-// slot is the wire number modulo the size of the table, which doubles when the
-// next slot is not decided yet. So memory follows what is in flight.
+// flights is the table of what is in flight in one family. The slot of a probe is
+// its wire number modulo the size of the table, which doubles when the next slot
+// is not decided yet. So memory follows what is in flight.
 type flights struct {
-	ids   []uint16 // echo identifiers
+	wires
 	table []flight
 	n     uint64 // number of the newest probe
 	due   uint64 // newest probe known not to wait for its timeout
@@ -53,9 +51,6 @@ type held struct {
 	probe.Result
 	final bool // wait for the end of the late window, not only for the timeout
 }
-
-// space is how many wire numbers there are.
-func (fs *flights) space() uint64 { return uint64(len(fs.ids)) << 16 }
 
 func (fs *flights) slot(n uint64) *flight {
 	return &fs.table[n%fs.space()%uint64(len(fs.table))]
@@ -90,12 +85,6 @@ func (fs *flights) byWire(wire uint32) *flight {
 		return nil
 	}
 	return f
-}
-
-// wire returns the wire number of probe n: identifier index and sequence number.
-func (fs *flights) wire(n uint64) (key uint32, index int, seq uint16) {
-	w := n % fs.space()
-	return uint32(w), int(w >> 16), uint16(w)
 }
 
 // add registers the next probe; nil if as many are in flight as there are wire

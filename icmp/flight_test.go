@@ -19,7 +19,7 @@ func TestFlightsAgainstMap(t *testing.T) {
 	for _, ids := range []int{1, 2, 3, 16} {
 		t.Run(fmt.Sprint(ids), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(1, uint64(ids)))
-			fs := flights{ids: make([]uint16, ids)}
+			fs := flights{wires: wires{ids: make([]uint16, ids)}}
 			model := map[uint64]uint64{} // open probes and what was stored with them
 			var open []uint64
 			limit := 100
@@ -59,7 +59,7 @@ func TestFlightsAgainstMap(t *testing.T) {
 
 // A full wire space refuses more, and takes them again once the oldest is decided.
 func TestFlightsFull(t *testing.T) {
-	fs := flights{ids: make([]uint16, 1)}
+	fs := flights{wires: wires{ids: make([]uint16, 1)}}
 	for range fs.space() {
 		if fs.add() == nil {
 			t.Fatalf("no room after %d", fs.n)
