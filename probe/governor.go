@@ -112,10 +112,13 @@ type Governor struct {
 	subnets *subnets
 }
 
-// NewGovernor returns a Governor for one run.
+// NewGovernor returns a Governor for one run: nil if that has no cap.
 func NewGovernor(c GovernorConfig) *Governor {
+	if !c.Adaptive && c.Rate <= 0 {
+		return nil // who is as fast as can be has no time for locks
+	}
 	if !c.Adaptive {
-		return &Governor{rate: max(c.Rate, 0), pacer: NewPacer(c.Rate)}
+		return &Governor{rate: c.Rate, pacer: NewPacer(c.Rate)}
 	}
 	g := &Governor{adaptive: true, ordered: c.Ordered, timeout: c.Timeout, backoff: c.Backoff, most: c.Rate}
 	if g.timeout <= 0 {
