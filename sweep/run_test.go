@@ -70,9 +70,7 @@ type table map[string]struct {
 
 func (names table) lookUp(ctx context.Context, h probe.Host) ([]netip.Addr, error) {
 	n := names[h.Lookup]
-	select {
-	case <-time.After(n.after):
-	case <-ctx.Done():
+	if !sleep(ctx, n.after) {
 		return nil, ctx.Err()
 	}
 	var addrs []netip.Addr
