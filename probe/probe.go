@@ -41,6 +41,7 @@ type Result struct {
 	Type, Code uint8 // ICMP type and code of the message that decided it; valid if From is
 	Size       int   // bytes of the target's answer (ICMP header and payload); of the probe where there is none
 	MTU        int   // next-hop MTU named by a frag-needed or packet-too-big; 0 if none was
+	Retrans    uint8 // SYNs the kernel sent again, 255 for that many or more; 0 for other protocols
 
 	From netip.Addr    // who answered; invalid if nobody did
 	Sent time.Time     // when the probe left, with the monotonic reading; zero if it never did
@@ -48,7 +49,7 @@ type Result struct {
 	Host time.Duration // part of the wait spent in this host: RTT by the user clock minus RTT; 0 if Clock is User
 	Lag  time.Duration // how much later than planned the probe left
 
-	Detail any   // what only one protocol knows (PathMTU, ...); usually nil
+	Detail any   // what only one protocol or verb knows (PathMTU, Layers, PortOf, ...); usually nil
 	Err    error // why we could not test; set exactly if Status is Failed
 }
 

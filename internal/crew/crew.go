@@ -59,7 +59,8 @@ type Try struct {
 // nothing left.
 type Answer struct {
 	probe.Result
-	Own bool // it came from this host, not from the network
+	Own bool      // it came from this host, not from the network
+	At  time.Time // when it was there, by this process; zero for now. RTT may be left 0 then, and is what passed since the try left
 }
 
 // An Asker asks one host at a time.
