@@ -29,7 +29,6 @@ func shortage(r *probe.Result) bool {
 // tries at a time this host bears.
 func (r *run) learn(h *host, a *Answer, sent time.Duration) {
 	now := r.now()
-	short := shortage(&a.Result)
 	r.mu.Lock()
 	if !a.Sent.IsZero() {
 		h.tries++
@@ -38,12 +37,9 @@ func (r *run) learn(h *host, a *Answer, sent time.Duration) {
 			r.counters.Retried++
 		}
 	}
-	switch {
-	case short:
+	short := r.bears.learn(&a.Result, r.open)
+	if short {
 		r.counters.Shortages++
-		r.shrink(a.Reason)
-	case r.allowed < float64(r.limit):
-		r.allowed += 1 / r.allowed
 	}
 	r.mu.Unlock()
 	switch {
@@ -52,16 +48,6 @@ func (r *run) learn(h *host, a *Answer, sent time.Duration) {
 	case a.From.IsValid() && !a.Own:
 		r.cfg.Pace.Heard(h.Addr, sent, now, h.tries)
 	}
-}
-
-// shrink takes back how many tries are made at a time. Descriptors tell exactly
-// how many there are: as many as others hold now.
-func (r *run) shrink(why probe.Reason) {
-	others := float64(r.open - 1)
-	if why != probe.NoDescriptors {
-		others /= 2
-	}
-	r.allowed = max(1, min(r.allowed, others))
 }
 
 // again reports whether h is to be asked once more, and says when.

@@ -15,7 +15,6 @@ type run struct {
 	ctx   context.Context
 	emit  func(probe.Result)
 	start time.Time     // zero of all times
-	limit int           // tries at a time, whatever happens
 	wake  chan struct{} // rouses the dispatcher
 	jobs  chan *host    // to workers that wait
 	crew  sync.WaitGroup
@@ -24,10 +23,10 @@ type run struct {
 	over bool // the source has no more
 
 	// Guarded by Crew.mu:
-	queue   queue
-	open    int     // tries in flight
-	idle    int     // workers that wait
-	allowed float64 // tries at a time, as far as this host bears them
+	queue queue
+	open  int // tries in flight
+	idle  int // workers that wait
+	bears allowance
 }
 
 // host is a candidate that has no outcome yet.
@@ -40,13 +39,10 @@ type host struct {
 }
 
 func newRun(c *Crew, ctx context.Context, emit func(probe.Result)) *run {
-	limit := c.cfg.Limit
-	if limit <= 0 {
-		limit = MaxLimit
-	}
+	bears := newAllowance(c.cfg.Limit, c.cfg.Each)
 	return &run{
-		Crew: c, ctx: ctx, emit: emit, start: time.Now(), limit: limit, allowed: float64(limit),
-		wake: make(chan struct{}, 1), jobs: make(chan *host, limit), queue: newQueue(),
+		Crew: c, ctx: ctx, emit: emit, start: time.Now(), bears: bears,
+		wake: make(chan struct{}, 1), jobs: make(chan *host, bears.limit), queue: newQueue(),
 	}
 }
 
@@ -98,7 +94,7 @@ func (r *run) dispatch() (at time.Duration, done bool) {
 	defer r.mu.Unlock()
 	for r.ctx.Err() == nil {
 		now := r.now()
-		if r.open >= r.room() {
+		if r.open >= r.bears.room() {
 			return probe.Never, false // whoever is done pokes
 		}
 		if at := r.cfg.Pace.Next(now); at > now && (r.open > 0 || r.queue.len() > 0 || !r.over) {
@@ -121,11 +117,6 @@ func (r *run) dispatch() (at time.Duration, done bool) {
 		r.launch(h)
 	}
 	return 0, false
-}
-
-// room is how many tries there may be at a time.
-func (r *run) room() int {
-	return max(1, min(r.limit, int(r.allowed), budget.share(r.cfg.Each)))
 }
 
 // pick returns whom to ask next; nil if there is nobody now. Who was asked
@@ -160,7 +151,7 @@ func (r *run) next() (probe.Candidate, probe.Supply) {
 
 // waiting bounds the hosts that were taken from the source and wait for their
 // turn: enough that one slow subnet does not hold up the others.
-func (r *run) waiting() int { return max(4*r.limit, 1<<12) }
+func (r *run) waiting() int { return max(4*r.bears.limit, 1<<12) }
 
 func (r *run) launch(h *host) {
 	r.open++

@@ -1,0 +1,218 @@
+package scan
+
+import (
+	"net/netip"
+	"time"
+
+	"netprobe/internal/crew"
+	"netprobe/probe"
+)
+
+// take is told what came of try n of the port to; n is 0 if that is not known.
+func (e *Engine) take(to netip.AddrPort, n int, a *crew.Answer) {
+	h, place := e.hosts[to.Addr()], e.place[to.Port()]
+	if h == nil || place == 0 {
+		e.late()
+		return
+	}
+	p := place - 1
+	s := &h.ports[p]
+	now := e.now()
+	switch {
+	case s.decided || s.other || s.tries == 0:
+		e.late()
+	case a.Status == probe.Lost:
+		e.quiet(h, p, n)
+	case a.Status == probe.Pending: // the transport is being closed
+	case crew.Short(&a.Result) && s.shorts < shortTries:
+		e.short(h, p, n, now)
+	default:
+		e.answered(h, p, n, a, now)
+	}
+}
+
+func (e *Engine) late() {
+	e.mu.Lock()
+	e.counters.Late++
+	e.mu.Unlock()
+}
+
+// answered decides p.
+func (e *Engine) answered(h *host, p uint16, n int, a *crew.Answer, now time.Duration) {
+	s := &h.ports[p]
+	if n == 0 && s.tries == 1 {
+		n = 1
+	}
+	sent, known := h.sentAt(p, n)
+	r := a.Result
+	if r.Status != probe.Failed && known {
+		e.learn(h, p, n, a, sent, now)
+	}
+	if r.From.IsValid() && r.RTT == 0 {
+		from := sent
+		if !known {
+			from = s.sent // which makes it shorter, never longer
+		}
+		r.RTT = max(e.arrival(a, now)-from, time.Microsecond)
+	}
+	e.freeSlot(h, s)
+	e.ready(h)
+	e.outcome(h, p, r)
+}
+
+// arrival is when a was there.
+func (e *Engine) arrival(a *crew.Answer, now time.Duration) time.Duration {
+	if a.At.IsZero() {
+		return now
+	}
+	return min(a.At.Sub(e.start), now)
+}
+
+// learn draws from the answer to try n of p what it says of round trips and loss.
+func (e *Engine) learn(h *host, p uint16, n int, a *crew.Answer, sent, now time.Duration) {
+	if !a.From.IsValid() || a.Own {
+		return
+	}
+	rtt := a.RTT
+	if rtt == 0 {
+		rtt = e.arrival(a, now) - sent
+	}
+	if rtt > 0 && a.Retrans == 0 {
+		h.rtt.add(rtt)
+	}
+	h.window.answer(sent)
+	e.window.answer(sent)
+	h.loss.answered++
+	e.loss.answered++
+	before := e.allowed(h)
+	lost := n - 1 + int(a.Retrans)
+	for i := 1; i < n; i++ {
+		if at, ok := h.sentAt(p, i); ok {
+			h.window.loss(at, now)
+			e.window.loss(at, now)
+		}
+	}
+	if lost > 0 {
+		h.loss.lost += float64(lost)
+		e.loss.lost += float64(lost)
+		e.mu.Lock()
+		e.counters.Lost += uint64(lost)
+		e.mu.Unlock()
+	}
+	if e.allowed(h) > before {
+		e.reopen(h)
+	}
+	if h.limit != nil && a.Status == probe.Refused && a.Reason == probe.PortUnreachable {
+		h.word.Tells = true
+		h.limit.Told(sent, now)
+	}
+}
+
+// reopen asks the silent ports of h once more whose last try was out, as it
+// turned out that more is lost than was thought.
+func (e *Engine) reopen(h *host) {
+	tail := h.tail
+	h.tail = h.tail[:0]
+	for _, p := range tail {
+		if s := &h.ports[p]; !s.decided && int(s.tries) < e.allowed(h) {
+			h.askAgain(p)
+		}
+	}
+}
+
+// allowed is how often a silent port of h is asked.
+func (e *Engine) allowed(h *host) int {
+	if e.cfg.Retries >= 0 {
+		return min(e.cfg.Retries+1, 255)
+	}
+	return h.loss.tries(h.word.Ports, e.loss)
+}
+
+// quiet is told that the transport has waited for try n of p as long as it
+// should.
+func (e *Engine) quiet(h *host, p uint16, n int) {
+	s := &h.ports[p]
+	if n != int(s.tries) || s.waits {
+		return // a later try decides
+	}
+	e.freeSlot(h, s)
+	e.ready(h)
+	if n < e.allowed(h) {
+		h.askAgain(p)
+		return
+	}
+	e.silent(h, p)
+}
+
+// silent decides that nobody answers for p.
+func (e *Engine) silent(h *host, p uint16) {
+	e.freeSlot(h, &h.ports[p])
+	e.outcome(h, p, probe.Result{Status: probe.Lost, Reason: probe.NoResponse})
+}
+
+// short takes try n of p back: this host lacked something for it.
+func (e *Engine) short(h *host, p uint16, n int, now time.Duration) {
+	s := &h.ports[p]
+	e.mu.Lock()
+	e.counters.Shortages++
+	e.counters.Sent--
+	e.mu.Unlock()
+	s.shorts++
+	e.freeSlot(h, s)
+	if n == int(s.tries) {
+		s.tries--
+		if older := h.older[p]; len(older) > 0 {
+			s.sent = older[len(older)-1]
+			h.older[p] = older[:len(older)-1]
+		}
+	}
+	e.arm(timer{at: now + shortWait, h: h, p: p, stage: retake})
+}
+
+// freeSlot lets windows know that the last try of s is no longer on its way.
+func (e *Engine) freeSlot(h *host, s *port) {
+	if s.slot {
+		s.slot = false
+		h.window.open--
+		e.window.open--
+	}
+}
+
+// outcome emits the one outcome of p.
+func (e *Engine) outcome(h *host, p uint16, r probe.Result) {
+	s := &h.ports[p]
+	s.decided = true
+	h.asked--
+	h.word.Left--
+	e.target = probe.Target{ID: int(h.Index), Name: h.Name, Addr: e.addrPort(h, p)}
+	r.Target, r.Seq, r.Detail = &e.target, uint64(s.tries), &h.word
+	if r.Status == probe.Pending {
+		e.emit(r)
+		return
+	}
+	e.mu.Lock()
+	e.counters.Decided++
+	if r.Status == probe.Reply {
+		e.counters.Open++
+	}
+	e.mu.Unlock()
+	if h.word.Left == 0 {
+		e.retire(h)
+	}
+	e.emit(r)
+}
+
+// retire lets go of a host that is done.
+func (e *Engine) retire(h *host) {
+	h.done = true
+	delete(e.hosts, h.Addr)
+	for i, other := range e.active {
+		if other == h {
+			last := len(e.active) - 1
+			e.active[i], e.active[last] = e.active[last], nil
+			e.active = e.active[:last]
+			break
+		}
+	}
+	h.older, h.again, h.tail = nil, nil, nil
+}

@@ -1,0 +1,97 @@
+package scan
+
+import (
+	"container/heap"
+	"time"
+)
+
+// stage says what a timer is for.
+type stage uint8
+
+const (
+	slotOver stage = iota // the try is no longer on its way, as far as windows go
+	askLater              // by now the answer would be here: the port may be asked again
+	settled               // the last try had its time
+	retake                // a try for which this host lacked something is made again
+)
+
+// timer is a moment at which something is due for try n of a port. It counts
+// only if nothing came of that try before.
+type timer struct {
+	at    time.Duration
+	h     *host
+	p     uint16
+	n     uint8
+	stage stage
+}
+
+type timers []timer
+
+func (t timers) Len() int           { return len(t) }
+func (t timers) Less(i, j int) bool { return t[i].at < t[j].at }
+func (t timers) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
+func (t *timers) Push(x any)        { *t = append(*t, x.(timer)) }
+func (t *timers) Pop() any {
+	last := len(*t) - 1
+	x := (*t)[last]
+	(*t)[last] = timer{}
+	*t = (*t)[:last]
+	return x
+}
+
+func (e *Engine) arm(t timer) { heap.Push(&e.timers, t) }
+
+// expire does what is due at now.
+func (e *Engine) expire(now time.Duration) {
+	for len(e.timers) > 0 && e.timers[0].at <= now {
+		t := heap.Pop(&e.timers).(timer)
+		s := &t.h.ports[t.p]
+		if t.h.done || s.decided {
+			continue
+		}
+		if t.stage == retake {
+			t.h.askAgain(t.p)
+			e.ready(t.h)
+			continue
+		}
+		if s.tries == t.n && !s.waits {
+			e.due(t, s, now)
+		}
+	}
+}
+
+// due moves a try one stage on.
+func (e *Engine) due(t timer, s *port, now time.Duration) {
+	h := t.h
+	switch t.stage {
+	case slotOver:
+		e.freeSlot(h, s)
+		h.window.silence(silentMost)
+		e.window.silence(silentMostAll)
+		e.ready(h)
+		t.at, t.stage = max(s.sent+h.rtt.timeout(), now), askLater
+		e.arm(t)
+	case askLater:
+		if int(s.tries) < e.allowed(h) {
+			h.askAgain(t.p)
+			e.ready(h)
+			return
+		}
+		h.tail = append(h.tail, t.p)
+		t.at, t.stage = max(s.sent+e.settle(h), now), settled
+		e.arm(t)
+	case settled:
+		switch {
+		case int(s.tries) < e.allowed(h):
+			h.askAgain(t.p)
+			e.ready(h)
+		case !e.carrier.Timed():
+			e.silent(h, t.p)
+		}
+	}
+}
+
+// settle is how long the last try at a port of h is waited for.
+func (e *Engine) settle(h *host) time.Duration {
+	return max(e.cfg.Settle, h.rtt.timeout())
+}
