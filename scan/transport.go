@@ -10,8 +10,8 @@ import (
 // A Transport carries tries to ports and brings back what came of them. All of
 // it is called from one goroutine, but Wake.
 type Transport interface {
-	// Room is how many tries may be under way at once, as things are; what this
-	// host lacks (descriptors, ports) makes it less.
+	// Room is how many more tries may begin now; what this host lacks (descriptors,
+	// ports) makes it less.
 	Room() int
 	// Start begins tries, in order. It returns how many it began: fewer if there
 	// is no room or the kernel takes no more now, which is no error. What is
