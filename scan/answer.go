@@ -80,16 +80,16 @@ func (e *Engine) learn(h *host, p uint16, n int, a *crew.Answer, sent, now time.
 	if rtt > 0 && a.Retrans == 0 {
 		h.rtt.add(rtt)
 	}
-	h.window.answer(sent)
-	e.window.answer(sent)
+	h.window.answer(sent, now, h.rtt.slot())
+	e.window.answer(sent, now, blindSlot)
 	h.loss.answered++
 	e.loss.answered++
 	before := e.allowed(h)
 	lost := n - 1 + int(a.Retrans)
 	for i := 1; i < n; i++ {
 		if at, ok := h.sentAt(p, i); ok {
-			h.window.loss(at, now)
-			e.window.loss(at, now)
+			h.window.loss(at, now, h.rtt.slot())
+			e.window.loss(at, now, blindSlot)
 		}
 	}
 	if lost > 0 {
@@ -114,7 +114,7 @@ func (e *Engine) reopen(h *host) {
 	tail := h.tail
 	h.tail = h.tail[:0]
 	for _, p := range tail {
-		if s := &h.ports[p]; !s.decided && int(s.tries) < e.allowed(h) {
+		if !h.ports[p].decided && !e.enough(h, p) {
 			h.askAgain(p)
 		}
 	}
@@ -128,6 +128,16 @@ func (e *Engine) allowed(h *host) int {
 	return h.loss.tries(h.word.Ports, e.loss)
 }
 
+// enough reports whether p was asked so often that its silence counts. Tries
+// that left when too much was sent tell little.
+func (e *Engine) enough(h *host, p uint16) bool {
+	tries := int(h.ports[p].tries)
+	if e.cfg.Retries >= 0 || tries >= hardMax {
+		return tries >= e.allowed(h)
+	}
+	return tries >= e.allowed(h) && h.triesSince(p, h.window.lastCut) >= baseTries
+}
+
 // quiet is told that the transport has waited for try n of p as long as it
 // should.
 func (e *Engine) quiet(h *host, p uint16, n int) {
@@ -137,7 +147,7 @@ func (e *Engine) quiet(h *host, p uint16, n int) {
 	}
 	e.freeSlot(h, s)
 	e.ready(h)
-	if n < e.allowed(h) {
+	if !e.enough(h, p) {
 		h.askAgain(p)
 		return
 	}

@@ -69,7 +69,8 @@ const (
 	minHosts  = 8
 	maxHosts  = 1024
 
-	maxTries  = 10 // at one port
+	maxTries  = 10 // at one port, where loss is steady
+	hardMax   = 25 // in any case
 	baseTries = 2  // where no loss was seen
 
 	// shortTries is how often a try is made again for which this host lacked

@@ -144,6 +144,20 @@ func (h *host) sentAt(p uint16, n int) (time.Duration, bool) {
 	return 0, false
 }
 
+// triesSince is how many tries of p left after t.
+func (h *host) triesSince(p uint16, t time.Duration) int {
+	s, n := &h.ports[p], 0
+	if s.sent > t || t == 0 {
+		n++
+	}
+	for _, sent := range h.older[p] {
+		if sent > t || t == 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // left counts a try of p that left at now.
 func (h *host) left(p uint16, now time.Duration) {
 	s := &h.ports[p]

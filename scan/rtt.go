@@ -36,6 +36,17 @@ func (r *roundTrip) timeout() time.Duration {
 	return max(r.smoothed+4*r.deviation, minTimeout)
 }
 
+// again is when a port whose n'th try was silent is asked once more: each time a
+// little later, up to four times as late, that a network which has too much to do
+// gets over it.
+func (r *roundTrip) again(n uint8) time.Duration {
+	d := r.timeout()
+	for range min(n, 5) - 1 {
+		d += d / 2
+	}
+	return min(d, 4*r.timeout())
+}
+
 // slot is how long a try counts as on its way.
 func (r *roundTrip) slot() time.Duration {
 	if !r.known {

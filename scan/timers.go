@@ -66,13 +66,13 @@ func (e *Engine) due(t timer, s *port, now time.Duration) {
 	switch t.stage {
 	case slotOver:
 		e.freeSlot(h, s)
-		h.window.silence(silentMost)
-		e.window.silence(silentMostAll)
+		h.window.silence(silentMost, now, h.rtt.slot())
+		e.window.silence(silentMostAll, now, blindSlot)
 		e.ready(h)
-		t.at, t.stage = max(s.sent+h.rtt.timeout(), now), askLater
+		t.at, t.stage = max(s.sent+h.rtt.again(t.n), now), askLater
 		e.arm(t)
 	case askLater:
-		if int(s.tries) < e.allowed(h) {
+		if !e.enough(h, t.p) {
 			h.askAgain(t.p)
 			e.ready(h)
 			return
@@ -82,7 +82,7 @@ func (e *Engine) due(t timer, s *port, now time.Duration) {
 		e.arm(t)
 	case settled:
 		switch {
-		case int(s.tries) < e.allowed(h):
+		case !e.enough(h, t.p):
 			h.askAgain(t.p)
 			e.ready(h)
 		case !e.carrier.Timed():
