@@ -106,7 +106,7 @@ func (s *sweepRun) progress() output.Progress {
 
 // showProgress has a line on stderr say how far the run is, if that is a
 // terminal, and everything else on the same terminal keep out of its way.
-func (s *sweepRun) showProgress(stderr io.Writer) {
+func (s *crowd) showProgress(stderr io.Writer) {
 	file, ok := stderr.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) || dumb() {
 		return
@@ -118,7 +118,7 @@ func (s *sweepRun) showProgress(stderr io.Writer) {
 }
 
 // hideProgress ends the line for good.
-func (s *sweepRun) hideProgress() {
+func (s *crowd) hideProgress() {
 	if s.line != nil {
 		s.line.Close()
 	}

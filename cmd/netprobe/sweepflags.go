@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"netprobe/output"
-	"netprobe/probe"
 	"netprobe/sweep"
 )
 
@@ -18,18 +17,7 @@ const maxRetries = 10
 
 // sweepFlags are the flags of sweep.
 type sweepFlags struct {
-	runFlags
-
-	file         string
-	exclude      []string
-	excludeFiles []string
-	broadcast    bool
-	maxHosts     uint64
-
-	ordered bool
-	seed    uint64
-	shard   probe.Shard
-	resume  string
+	hostFlags
 
 	retries  int
 	backoff  float64
@@ -51,41 +39,14 @@ type sweepFlags struct {
 func (f *sweepFlags) define(cmd *cobra.Command) {
 	var g flagGroups
 	f.which(g.add("Which hosts"))
-	f.order(g.add("In which order, and parts of it"))
+	f.order(g.add("In which order, and parts of it"), "hosts", "so that no subnet gets a burst")
 	f.pace(g.add("How fast and how often"))
 	f.probes(g.add("How to ask"))
 	f.leave(g.add("By which way"))
 	f.show(g.add("Output"))
 	g.attach(cmd)
 	completeFlags(cmd)
-	for _, name := range []string{"file", "exclude-file", "resume", "out"} {
-		_ = cmd.MarkFlagFilename(name)
-	}
-}
-
-// which defines the hosts beside those of the command line.
-func (f *sweepFlags) which(fs *pflag.FlagSet) {
-	f.maxHosts = sweep.DefaultMaxHosts
-	fs.VarP(textValue{&f.file, "FILE", "the name of a file, or - for stdin"}, "file", "f",
-		"more targets, read from `FILE` while they are probed; - is stdin. Blanks between them, # starts a comment")
-	fs.Var(listValue{&f.exclude, "LIST", "addresses, networks or ranges with commas between them"}, "exclude",
-		"leave out these addresses, networks and ranges (`LIST` with commas; may be repeated)")
-	fs.Var(fileListValue{&f.excludeFiles}, "exclude-file", "leave out what `FILE` lists (may be repeated)")
-	onOff(fs, &f.broadcast, "broadcast", "", "network and broadcast addresses of IPv4 networks as well")
-	fs.Var(uintValue{&f.maxHosts, 1}, "max-hosts", "refuse to sweep more than `N` addresses")
-	onOff(fs, &f.v4, "ipv4", "4", "IPv4 only")
-	onOff(fs, &f.v6, "ipv6", "6", "IPv6 only")
-	onOff(fs, &f.all, "all-addresses", "", "every address a name has, not just the first")
-}
-
-// order defines in which order hosts are asked, and which part of them.
-func (f *sweepFlags) order(fs *pflag.FlagSet) {
-	onOff(fs, &f.ordered, "ordered", "", "in their natural order; else mixed, so that no subnet gets a burst")
-	fs.Var(uintValue{&f.seed, 0}, "seed", "mix as the seed `N` says, to repeat an order (default random)")
-	hideZero(fs, "seed")
-	fs.Var(shardValue{&f.shard}, "shard", "only part `I/N` of the hosts: N machines share them without overlap or gap")
-	fs.Var(textValue{&f.resume, "FILE", "the name of a file that is to hold how far the sweep came"}, "resume",
-		"keep in `FILE` how far an interrupted sweep came, and go on from there the next time")
+	markFiles(cmd)
 }
 
 // pace defines how fast and how often hosts are asked, and how long to wait.
@@ -125,7 +86,6 @@ func (f *sweepFlags) show(fs *pflag.FlagSet) {
 }
 
 var sweepConflicts = []conflict{
-	{"ordered", "seed", "a seed says how the order is mixed; --ordered does not mix it"},
 	{"alive", "unreachable", "-a lists hosts that answer, -u those that do not; -o fping says it of each host"},
 	{"alive", "all", "-a lists hosts that answer; -o fping says of each host whether it does"},
 	{"unreachable", "all", "-u lists hosts that do not answer; -o fping says of each host whether it does"},
@@ -142,7 +102,7 @@ func (f *sweepFlags) check(fs *pflag.FlagSet) error {
 	if err := checkConflicts(fs, sweepConflicts); err != nil {
 		return err
 	}
-	if err := f.runFlags.check(fs); err != nil {
+	if err := f.hostFlags.check(fs); err != nil {
 		return err
 	}
 	f.adaptive = !fs.Changed("rate")
@@ -151,9 +111,6 @@ func (f *sweepFlags) check(fs *pflag.FlagSet) error {
 			return usage("leave out one of them: bare addresses are -o fping", "%s and -o %s contradict each other", f.listFlag(), f.format)
 		}
 		f.format = "fping"
-	}
-	if f.resume != "" && f.file == "-" {
-		return usage("put the targets into a file, to be read again: -f FILE", "--resume, but stdin cannot be read again")
 	}
 	for _, name := range echoFlags {
 		if fs.Changed(name) && !f.asks("icmp") {
@@ -196,9 +153,6 @@ func (f *sweepFlags) checkTargets(specs []sweep.Spec, more bool) error {
 	v4 := f.network() == "ip4"
 	for _, s := range specs {
 		v4 = v4 || s.Range.First.Is4()
-		if err := checkZone(s.Range.First); err != nil {
-			return err
-		}
 	}
 	switch {
 	case f.asks("icmp") && v4 && f.size > maxPayload4:

@@ -3,42 +3,28 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"netprobe/output"
 	"netprobe/probe"
-	"netprobe/rawsock"
 	"netprobe/stats"
-	"netprobe/sweep"
 )
 
 // A sweepRun is one pass over many hosts, from opening the sockets to the exit
 // code.
 type sweepRun struct {
-	common
-	f       *sweepFlags
-	targets []string     // as they were written
-	specs   []sweep.Spec // the same, read
-	chosen  bool         // --ping was given
-	list    *list
-	hosts   *sweep.Hosts
-	from    *sweep.State // where an earlier run stopped; nil for none
+	crowd
+	f      *sweepFlags
+	chosen bool // --ping was given
 
-	head   *output.Header
-	notes  []string // what the end has to say, where the output has no place for it
-	screen *os.File // stderr if progress is shown there
-	stats  *stats.Sweep
-	tally  *tally
-	meter  meter // of hosts decided
-	pace   meter // of packets
-
-	ending atomic.Bool // a signal came: no further host is asked
-	bad    *bads
+	head  *output.Header
+	notes []string // what the end has to say, where the output has no place for it
+	stats *stats.Sweep
+	tally *tally
+	meter meter // of hosts decided
+	pace  meter // of packets
 }
 
 // run is the whole life of a run. Its error is a *failure or a status.
@@ -172,12 +158,6 @@ func (s *sweepRun) idle(how stopped) bool {
 	return how.by == "done" && s.f.file != "" && s.hosts.Taken() == 0 && s.f.shard.N == 0 && s.from == nil
 }
 
-// complete reports whether every host of the run was handed out.
-func (s *sweepRun) complete() bool {
-	planned, known := s.hosts.Planned()
-	return known && s.hosts.Taken() >= planned
-}
-
 // onStop is what a signal to stop means: the end, or with --resume first that
 // no further host is asked, since those in flight are soon decided.
 func (s *sweepRun) onStop(stop context.CancelCauseFunc) (last bool) {
@@ -191,19 +171,4 @@ func (s *sweepRun) onStop(stop context.CancelCauseFunc) (last bool) {
 		fmt.Fprintf(s.stderr, "netprobe: finishing %s in flight; Ctrl-C again to leave them to the next run\n", hostCount(taken-decided))
 	}
 	return false
-}
-
-// written is the targets as the user wrote them.
-func (s *sweepRun) written() string {
-	words := s.targets
-	if s.f.file != "" {
-		words = append(words[:len(words):len(words)], "-f", s.f.file)
-	}
-	return strings.Join(words, " ")
-}
-
-// foresee reports what may be among the hosts: names, IPv6 addresses.
-func (s *sweepRun) foresee() (names, v6 bool) {
-	names = s.f.file != "" || slices.ContainsFunc(s.specs, func(p sweep.Spec) bool { return !p.Range.First.IsValid() })
-	return names, slices.Contains(s.f.families(s.specs), rawsock.IPv6)
 }

@@ -33,7 +33,8 @@ func sweepOf(t *testing.T, f *sweepFlags, targets ...string) *sweepRun {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &sweepRun{f: f, hosts: hosts, stats: stats.NewSweep(0, 0), list: &list{}}
+	s := &sweepRun{f: f, stats: stats.NewSweep(0, 0)}
+	s.h, s.hosts, s.list = &f.hostFlags, hosts, &list{}
 	s.flags = &f.runFlags
 	s.bad = newBads(io.Discard, s.log, "stdin")
 	s.head = &output.Header{Start: time.Now(), Sweep: &output.SweepHeader{Stats: s.stats}}

@@ -185,22 +185,3 @@ func (c *crew) log(log *slog.Logger) {
 	log.Info("counters", "sent", n.Sent, "retried", n.Retried, "strays", n.Strays, "redirects", n.Redirects,
 		"dropped", n.Dropped, "late", n.Late, "deferred", n.Deferred)
 }
-
-// families are those of the addresses of specs, and for what is still to be
-// read or looked up those that the flags leave.
-func (f *sweepFlags) families(specs []sweep.Spec) []rawsock.Family {
-	v4, v6 := f.file != "", f.file != ""
-	for _, s := range specs {
-		named := !s.Range.First.IsValid()
-		v4 = v4 || named || s.Range.First.Is4()
-		v6 = v6 || named || s.Range.First.Is6()
-	}
-	var families []rawsock.Family
-	if v4 && f.network() != "ip6" {
-		families = append(families, rawsock.IPv4)
-	}
-	if v6 && f.network() != "ip4" {
-		families = append(families, rawsock.IPv6)
-	}
-	return families
-}

@@ -11,11 +11,12 @@ import (
 	"golang.org/x/net/idna"
 
 	"netprobe/probe"
+	"netprobe/rawsock"
 	"netprobe/sweep"
 )
 
 // parser reads targets as the flags say.
-func (f *sweepFlags) parser() sweep.Parser {
+func (f *hostFlags) parser() sweep.Parser {
 	p := sweep.Parser{Broadcast: f.broadcast, Zone: f.iface, ToASCII: idna.Lookup.ToASCII}
 	switch f.network() {
 	case "ip4":
@@ -27,9 +28,9 @@ func (f *sweepFlags) parser() sweep.Parser {
 }
 
 // parseTargets reads the TARGET arguments.
-func (f *sweepFlags) parseTargets(args []string) ([]sweep.Spec, error) {
+func (f *hostFlags) parseTargets(verb string, args []string) ([]sweep.Spec, error) {
 	if len(args) == 0 && f.file == "" {
-		return nil, usage("as in netprobe sweep 192.0.2.0/24; from stdin: -f -; see netprobe help sweep", "sweep needs a target")
+		return nil, usage(fmt.Sprintf("as in netprobe %s 192.0.2.0/24; from stdin: -f -; see netprobe help %[1]s", verb), "%s needs a target", verb)
 	}
 	p := f.parser()
 	specs := make([]sweep.Spec, len(args))
@@ -38,12 +39,15 @@ func (f *sweepFlags) parseTargets(args []string) ([]sweep.Spec, error) {
 		if specs[i], err = p.Parse(arg); err != nil {
 			return nil, f.badTarget(arg, err)
 		}
+		if err := checkZone(specs[i].Range.First); err != nil {
+			return nil, err
+		}
 	}
 	return specs, nil
 }
 
 // badTarget says why arg is no target of this run.
-func (f *sweepFlags) badTarget(arg string, err error) error {
+func (f *hostFlags) badTarget(arg string, err error) error {
 	any := f.parser()
 	any.Family = 0
 	if _, ofOther := any.Parse(arg); ofOther == nil {
@@ -78,7 +82,7 @@ func targetHint(arg string) string {
 }
 
 // excluded returns what --exclude and --exclude-file leave out; nil for nothing.
-func (f *sweepFlags) excluded() (*probe.RangeSet, error) {
+func (f *hostFlags) excluded() (*probe.RangeSet, error) {
 	if len(f.exclude)+len(f.excludeFiles) == 0 {
 		return nil, nil
 	}
@@ -120,7 +124,7 @@ type list struct {
 }
 
 // openList opens the file of -f.
-func (f *sweepFlags) openList(stdin io.Reader) (*list, error) {
+func (f *hostFlags) openList(stdin io.Reader) (*list, error) {
 	l := &list{name: f.file, close: func() error { return nil }}
 	switch f.file {
 	case "":
@@ -149,4 +153,23 @@ func (f *sweepFlags) openList(stdin io.Reader) (*list, error) {
 		return nil, usage("", "cannot read targets from %q: %v", f.file, err)
 	}
 	return l, nil
+}
+
+// families are those of the addresses of specs, and for what is still to be
+// read or looked up those that the flags leave.
+func (f *hostFlags) families(specs []sweep.Spec) []rawsock.Family {
+	v4, v6 := f.file != "", f.file != ""
+	for _, s := range specs {
+		named := !s.Range.First.IsValid()
+		v4 = v4 || named || s.Range.First.Is4()
+		v6 = v6 || named || s.Range.First.Is6()
+	}
+	var families []rawsock.Family
+	if v4 && f.network() != "ip6" {
+		families = append(families, rawsock.IPv4)
+	}
+	if v6 && f.network() != "ip4" {
+		families = append(families, rawsock.IPv6)
+	}
+	return families
 }
