@@ -3,6 +3,7 @@ package ports
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
@@ -188,17 +189,16 @@ func TestParseIsBounded(t *testing.T) {
 	if err != nil || len(all) != 2*65535 {
 		t.Fatalf("%d ports, %v", len(all), err)
 	}
-	var each strings.Builder
+	var each []string
 	for _, p := range all {
-		each.WriteString(p.String())
-		each.WriteByte(',')
+		item := strconv.Itoa(int(p.Number))
+		if p.Proto == UDP {
+			item = "u:" + item
+		}
+		each = append(each, item)
 	}
-	again, err := Parse(strings.TrimSuffix(each.String(), ","), TCP)
-	if err != nil && len(each.String()) <= maxLength {
-		t.Errorf("%d bytes: %v", each.Len(), err)
-	}
-	if err == nil && !slices.Equal(again, all) {
-		t.Error("not the same ports")
+	if again, err := Parse(strings.Join(each, ","), TCP); err != nil || !slices.Equal(again, all) {
+		t.Errorf("%d ports, %v", len(again), err)
 	}
 }
 
