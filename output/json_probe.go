@@ -86,18 +86,22 @@ func appendAnswer(b []byte, r *probe.Result) []byte {
 // appendProtocol appends the fields that only some protocols have.
 func (v *jsonView) appendProtocol(b []byte, r *probe.Result) []byte {
 	b = append(b, `,"icmp":`...)
-	if hasICMP(r, v.kind) {
-		b = append(b, `{"type":`...)
-		b = strconv.AppendUint(b, uint64(r.Type), 10)
-		b = append(b, `,"code":`...)
-		b = strconv.AppendUint(b, uint64(r.Code), 10)
-		b = append(b, '}')
-	} else {
-		b = append(b, "null"...)
-	}
+	b = appendICMP(b, r, v.kind)
 	b = append(b, `,"mtu":`...)
 	b = appendUintOrNull(b, uint64(max(r.MTU, 0)), r.MTU > 0)
 	return append(b, `,"retrans":null,"phases_ms":null`...)
+}
+
+// appendICMP appends {"type":...,"code":...}, null unless an ICMP message decided r.
+func appendICMP(b []byte, r *probe.Result, proto string) []byte {
+	if !hasICMP(r, proto) {
+		return append(b, "null"...)
+	}
+	b = append(b, `{"type":`...)
+	b = strconv.AppendUint(b, uint64(r.Type), 10)
+	b = append(b, `,"code":`...)
+	b = strconv.AppendUint(b, uint64(r.Code), 10)
+	return append(b, '}')
 }
 
 // appendFailure appends {"code":...,"text":...}, null unless r is Failed.

@@ -1,10 +1,11 @@
 // Package output shows a run: plain lines as ping and traceroute print them, a
-// table, JSON records, CSV, the lines of fping and graphs of Graphviz. What is
-// probed again and again has the Views of NewView, paths have those of
-// NewTraceView, and hosts asked once those of NewSweepView. A Report feeds
-// Results to statistics and to any number of Views; Writer and File see to it
-// that a slow, blocked or vanished reader never holds up probing, and a
-// StatusLine that progress and results do not mix on a terminal.
+// table, JSON records, CSV, the lines of fping, graphs of Graphviz, and the two
+// formats that tools read from nmap. What is probed again and again has the
+// Views of NewView, paths have those of NewTraceView, hosts asked once those of
+// NewSweepView and their ports those of NewScanView. A Report feeds Results to
+// statistics and to any number of Views; Writer and File see to it that a slow,
+// blocked or vanished reader never holds up probing, and a StatusLine that
+// progress and results do not mix on a terminal.
 //
 // It knows no protocol, and it holds the published description of the records,
 // schema/v1.json, which its tests enforce.
@@ -47,6 +48,26 @@ type Header struct {
 
 	Trace *TraceHeader // what the verb trace adds; nil for the others
 	Sweep *SweepHeader // what the verb sweep adds; nil for the others
+	Scan  *ScanHeader  // what the verb scan adds; nil for the others
+}
+
+// A pass is what a Header has of a verb that asks everything once. It counts the
+// Results, and there are no rows of a stats.Set.
+type pass interface {
+	count(r *probe.Result)
+	progress(elapsed time.Duration) Progress
+	over() // the last Result was counted
+}
+
+// pass returns nil for verbs that probe the same targets again and again.
+func (h *Header) pass() pass {
+	switch {
+	case h.Sweep != nil:
+		return h.Sweep
+	case h.Scan != nil:
+		return h.Scan
+	}
+	return nil
 }
 
 // End is how a run ended.
@@ -76,7 +97,7 @@ type Options struct {
 type View interface {
 	Begin(h *Header, set *stats.Set) error
 	// Result shows r, which was already counted: in the row t, or in the Stats of
-	// a sweep; t is nil then.
+	// a sweep or a scan; t is nil then.
 	Result(r *probe.Result, t *stats.Target) error
 	// Refresh redraws what is redrawn in place. Most Views have nothing to do.
 	Refresh(now time.Time) error

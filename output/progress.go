@@ -9,17 +9,24 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// Progress is how far a long run is.
+// Progress is how far a long run is. It counts hosts, or ports of a scan.
 type Progress struct {
-	Asked   uint64 // hosts of which at least one probe left
-	Decided uint64 // hosts with a verdict
-	Planned uint64 // hosts of the whole run; valid if Known
-	Known   bool   // false while the list is still being read
-	Alive   uint64
-	Rate    float64       // hosts decided a second, as smooth as the ETA is to be; 0 if unknown
+	Asked   uint64        // those of which at least one probe left
+	Decided uint64        // those with a verdict
+	Planned uint64        // those of the whole run; valid if Known
+	Known   bool          // false while the list is still being read
+	Alive   uint64        // hosts that answered, open ports
+	Ports   bool          // ports are counted, not hosts
+	Rate    float64       // of them decided a second, as smooth as the ETA is to be; 0 if unknown
 	Pace    float64       // packets sent a second, which is what is shown; 0 if unknown: then Rate is
 	Elapsed time.Duration // since the start of the run
-	Blind   time.Duration // how long it takes from the start until silent hosts show in Rate
+	Blind   time.Duration // how long it takes from the start until what is silent shows in Rate
+
+	// ETA is how long the rest takes, where that is known better than from Rate: by
+	// an engine that knows the limits of its targets. 0 if it is not.
+	ETA time.Duration
+	// Budget is how long the run may take as a whole; 0 for as long as it needs.
+	Budget time.Duration
 }
 
 // longestETA is the longest time to go that is worth saying.
@@ -72,24 +79,43 @@ func progressWidth(parts []progressPart) int {
 
 func (p *Progress) parts() []progressPart {
 	var parts []progressPart
+	counted, unit, found := " hosts", "", " alive"
+	if p.Ports {
+		counted, unit, found = " ports", " ports", " open"
+	}
 	if p.Known {
 		parts = append(parts,
 			progressPart{strconv.Itoa(p.percent()) + " %", 0},
-			progressPart{grouped(p.Decided) + " of " + grouped(p.Planned), 2})
+			progressPart{grouped(p.Decided) + " of " + grouped(p.Planned) + unit, 2})
 	} else {
-		parts = append(parts, progressPart{grouped(p.Decided) + " hosts", 0})
+		parts = append(parts, progressPart{grouped(p.Decided) + counted, 0})
 	}
-	parts = append(parts, progressPart{grouped(p.Alive) + " alive", 1})
+	parts = append(parts, progressPart{grouped(p.Alive) + found, 1})
 	if pace := cmp.Or(p.Pace, p.Rate); pace > 0 {
 		parts = append(parts, progressPart{perSecond(pace), 4})
 	}
-	if left, ok := p.left(); ok {
-		return append(parts, progressPart{"ETA " + wholeSeconds(left), 3})
-	}
-	return append(parts, progressPart{wholeSeconds(max(p.Elapsed, 0)), 5})
+	return append(parts, p.time()...)
 }
 
-// percent returns the hosts decided of those planned: 100 only if all are.
+// time returns how long the rest takes, or what the run took so far. Of ports it
+// says also that nobody knows how long, and where the run ends before.
+func (p *Progress) time() []progressPart {
+	left, ok := p.left()
+	budget := max(p.Budget-p.Elapsed, 0)
+	switch {
+	case ok && p.Budget > 0 && left > budget:
+		return []progressPart{{"ETA " + wholeSeconds(left), 3}, {"budget ends in " + wholeSeconds(budget+time.Second-1), 2}}
+	case ok:
+		return []progressPart{{"ETA " + wholeSeconds(left), 3}}
+	case !p.Ports || p.Known && p.Decided >= p.Planned:
+		return []progressPart{{wholeSeconds(max(p.Elapsed, 0)), 5}}
+	case p.Budget > 0:
+		return []progressPart{{"ETA unknown", 3}, {"budget ends in " + wholeSeconds(budget+time.Second-1), 2}}
+	}
+	return []progressPart{{"ETA unknown", 3}, {wholeSeconds(max(p.Elapsed, 0)), 5}}
+}
+
+// percent returns the share decided of what is planned: 100 only if all are.
 func (p *Progress) percent() int {
 	switch {
 	case p.Decided >= p.Planned:
@@ -102,6 +128,9 @@ func (p *Progress) percent() int {
 
 // left returns how long the rest is likely to take.
 func (p *Progress) left() (d time.Duration, ok bool) {
+	if p.ETA > 0 {
+		return p.ETA + time.Second - 1, p.ETA <= longestETA
+	}
 	if !p.Known || p.Rate <= 0 || p.Decided >= p.Planned {
 		return 0, false
 	}

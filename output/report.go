@@ -20,7 +20,7 @@ type Report struct {
 }
 
 // NewReport returns a Report of the run h that counts in set, or in that of its
-// Sweep if it has one (set may be nil then), and shows in views.
+// Sweep or Scan if it has one (set may be nil then), and shows in views.
 func NewReport(h *Header, set *stats.Set, views ...View) *Report {
 	return &Report{header: h, set: set, views: views}
 }
@@ -35,8 +35,8 @@ func (r *Report) Record(res *probe.Result) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var t *stats.Target
-	if r.header.Sweep != nil {
-		r.header.Sweep.Stats.Record(res)
+	if p := r.header.pass(); p != nil {
+		p.count(res)
 	} else {
 		t = r.count(res)
 	}
@@ -68,7 +68,7 @@ func (r *Report) Refresh(now time.Time) error {
 }
 
 // Snapshot writes the statistics so far to w: for each target the line with
-// which ping answers SIGQUIT, of a sweep how far it is.
+// which ping answers SIGQUIT, of a sweep or a scan how far it is.
 func (r *Report) Snapshot(w io.Writer) error {
 	_, err := w.Write(r.snapshot()) // not under the lock: w may block
 	return err
@@ -82,8 +82,8 @@ func (r *Report) snapshot() []byte {
 			d.detach() // w may be the terminal on which v draws
 		}
 	}
-	if s := r.header.Sweep; s != nil {
-		return append(AppendProgress(nil, s.progress(time.Since(r.header.Start)), 0), '\n')
+	if p := r.header.pass(); p != nil {
+		return append(AppendProgress(nil, p.progress(time.Since(r.header.Start)), 0), '\n')
 	}
 	for _, t := range r.traces {
 		t.release(len(t.held))
@@ -99,6 +99,11 @@ func (r *Report) snapshot() []byte {
 
 // End shows the summaries and how the run ended. Call it once, after the last Record.
 func (r *Report) End(e *End) error {
+	if p := r.header.pass(); p != nil {
+		r.mu.Lock()
+		p.over()
+		r.mu.Unlock()
+	}
 	return r.each(func(v View) error { return v.End(e) })
 }
 

@@ -4,6 +4,7 @@ import (
 	"io"
 	"time"
 
+	"netprobe/probe"
 	"netprobe/stats"
 )
 
@@ -56,6 +57,10 @@ func (h *SweepHeader) summary() stats.SweepSummary {
 	}
 	return s
 }
+
+func (h *SweepHeader) count(r *probe.Result) { h.Stats.Record(r) }
+
+func (h *SweepHeader) over() {}
 
 // progress returns how far the sweep is, from what it counted if nobody knows
 // better.

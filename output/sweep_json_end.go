@@ -112,7 +112,7 @@ func (v *sweepJSON) sweepSummary(s *stats.SweepSummary, at time.Time) sweepSumma
 		r.AnsweredLate = append(r.AnsweredLate, hostOf(h))
 	}
 	for _, f := range s.Failures {
-		r.Failures = append(r.Failures, failureFields{f.Hosts, failureError(f.Reason, f.Err)})
+		r.Failures = append(r.Failures, failureFields{f.Count, failureError(f.Reason, f.Err)})
 	}
 	if s.Hosts > 0 && s.Failed == s.Hosts {
 		r.Error = &r.Failures[0].Error

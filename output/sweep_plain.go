@@ -12,23 +12,17 @@ import (
 // sweepChunk is about how many bytes of a long table go into one write.
 const sweepChunk = 1 << 16
 
-// sweepText is what the views share that people read.
-type sweepText struct {
-	sweepLines
+// textView writes lines that stay.
+type textView struct {
 	w    io.Writer
 	some bool // a line was printed
 	buf  []byte
 }
 
-func (v *sweepText) Begin(h *Header, _ *stats.Set) error {
-	v.h = h
-	return nil
-}
-
 // Refresh does nothing: a line stays.
-func (v *sweepText) Refresh(time.Time) error { return nil }
+func (v *textView) Refresh(time.Time) error { return nil }
 
-func (v *sweepText) write(b []byte) error {
+func (v *textView) write(b []byte) error {
 	v.buf = b[:0]
 	if len(b) == 0 {
 		return nil
@@ -36,6 +30,26 @@ func (v *sweepText) write(b []byte) error {
 	v.some = true
 	_, err := v.w.Write(b)
 	return err
+}
+
+// apart starts a block: behind an empty line unless it is the first one.
+func (v *textView) apart() []byte {
+	b := v.buf[:0]
+	if v.some {
+		b = append(b, '\n')
+	}
+	return b
+}
+
+// sweepText is what the views share that people read.
+type sweepText struct {
+	sweepLines
+	textView
+}
+
+func (v *sweepText) Begin(h *Header, _ *stats.Set) error {
+	v.h = h
+	return nil
 }
 
 // End shows the totals of the subnets, if they were asked for, and the summary,
@@ -46,15 +60,6 @@ func (v *sweepText) End(e *End) error {
 	}
 	b := v.apart()
 	return v.write(appendSweepSummary(b, v.o, v.h, e))
-}
-
-// apart starts a block: behind an empty line unless it is the first one.
-func (v *sweepText) apart() []byte {
-	b := v.buf[:0]
-	if v.some {
-		b = append(b, '\n')
-	}
-	return b
 }
 
 func (v *sweepText) endSubnets() error {
@@ -81,7 +86,7 @@ func (v *sweepText) endSubnets() error {
 type sweepPlain struct{ sweepText }
 
 func newSweepPlain(w io.Writer, o Options) View {
-	return &sweepPlain{sweepText{sweepLines: sweepLines{o: o}, w: w}}
+	return &sweepPlain{sweepText{sweepLines{o: o}, textView{w: w}}}
 }
 
 func (v *sweepPlain) Result(r *probe.Result, _ *stats.Target) error {

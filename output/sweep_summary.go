@@ -87,7 +87,7 @@ func SweepNotes(h *Header, e *End) []string {
 		add("%s: %s (a longer -W finds %s)", lateHosts(n), listed(s.AnsweredLate), plural(n, "it", "them"))
 	}
 	for _, f := range s.Failures {
-		add("not tested: %s: %s", counted(f.Hosts, "host"), appendFailureText(nil, f.Reason, f.Err))
+		add("not tested: %s: %s", counted(f.Count, "host"), appendFailureText(nil, f.Reason, f.Err))
 	}
 	if s.FailuresOther > 0 {
 		add("not tested: %s for still other reasons", counted(s.FailuresOther, "host"))

@@ -48,7 +48,7 @@ type sweepTable struct {
 }
 
 func newSweepTable(w io.Writer, o Options) View {
-	v := &sweepTable{sweepText: sweepText{sweepLines: sweepLines{o: o}, w: w}}
+	v := &sweepTable{sweepText: sweepText{sweepLines{o: o}, textView{w: w}}}
 	for i, s := range hostSigns {
 		v.signs[i] = appendPad([]byte(o.paint(s.color, s.text)), signWidth-runewidth.StringWidth(s.text))
 	}

@@ -233,7 +233,7 @@ func compareModel(t *testing.T, seed uint64, s *stats.Sweep, m *model) {
 	}
 	failed := map[string]uint64{}
 	for _, f := range sum.Failures {
-		failed[f.Reason.String()+": "+f.Err.Error()] = f.Hosts
+		failed[f.Reason.String()+": "+f.Err.Error()] = f.Count
 	}
 	if diff := gocmp.Diff(m.failed, failed); diff != "" {
 		t.Fatalf("seed %d: failures (-want +got):\n%s", seed, diff)
@@ -299,7 +299,7 @@ func TestSweepFailures(t *testing.T) {
 		fail(100+i, probe.ReasonOther, fmt.Errorf("host %d", i))
 	}
 	sum := s.Summary()
-	if len(sum.Failures) != 32 || sum.FailuresOther != 100-(32-3) || sum.Failed != 106 || sum.Failures[0].Hosts != 3 {
+	if len(sum.Failures) != 32 || sum.FailuresOther != 100-(32-3) || sum.Failed != 106 || sum.Failures[0].Count != 3 {
 		t.Errorf("%d failures, %d others, %d hosts failed", len(sum.Failures), sum.FailuresOther, sum.Failed)
 	}
 	if f := sum.Failures[0]; f.First.Addr != sweepHost(0).Addr.Addr() || f.First.Name != "host0.example" {

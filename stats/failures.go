@@ -10,12 +10,12 @@ import (
 // maxFailures bounds how many different failures are told apart.
 const maxFailures = 32
 
-// Failure is one way in which hosts could not be tested.
+// Failure is one way in which hosts, or ports of a scan, could not be tested.
 type Failure struct {
 	Reason probe.Reason
-	Err    error     // of the first host; nil if it came without
-	First  SweepHost // the first host
-	Hosts  uint64    // how many there were
+	Err    error     // of the first one; nil if it came without
+	First  SweepHost // the first one, or its host
+	Count  uint64    // how many there were
 }
 
 // failureKind tells failures apart. The text of an error may name the host, so
@@ -36,7 +36,7 @@ func kindOfFailure(r *probe.Result) failureKind {
 	return k
 }
 
-// failures counts hosts by why they could not be tested.
+// failures counts hosts or ports by why they could not be tested.
 type failures struct {
 	kinds []failureKind
 	seen  []Failure // by kind
@@ -49,7 +49,7 @@ func (f *failures) add(r *probe.Result) {
 	f.fresh = false
 	for i := range f.kinds {
 		if f.kinds[i] == kind {
-			f.seen[i].Hosts++
+			f.seen[i].Count++
 			return
 		}
 	}
@@ -63,3 +63,12 @@ func (f *failures) add(r *probe.Result) {
 }
 
 func (f *failures) list() []Failure { return append([]Failure(nil), f.seen...) }
+
+// count returns how many were added.
+func (f *failures) count() uint64 {
+	n := f.other
+	for i := range f.seen {
+		n += f.seen[i].Count
+	}
+	return n
+}

@@ -1,0 +1,145 @@
+package output
+
+import (
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"netprobe/probe"
+	"netprobe/stats"
+)
+
+// scanGrepable writes what tools read from nmap -oG: for each host, when its
+// last port is decided, whether it is up and its ports, with tabs between fields.
+//
+//	Host: 192.0.2.7 (web-1)	Ports: 22/open/tcp//ssh///	Ignored State: closed (997)
+type scanGrepable struct {
+	w   io.Writer
+	o   Options
+	h   *Header
+	buf []byte
+}
+
+func newScanGrepable(w io.Writer, o Options) View { return &scanGrepable{w: w, o: o} }
+
+func (v *scanGrepable) Begin(h *Header, _ *stats.Set) error {
+	v.h = h
+	b := append(v.buf[:0], "# netprobe "...)
+	b = appendEscaped(b, h.Version)
+	b = append(append(b, " scan initiated "...), ctime(h.Start)...)
+	b = appendEscaped(append(b, " as: "...), commandLine(h))
+	return v.write(append(b, '\n'))
+}
+
+func (v *scanGrepable) write(b []byte) error {
+	v.buf = b[:0]
+	_, err := v.w.Write(b)
+	return err
+}
+
+func (v *scanGrepable) Result(*probe.Result, *stats.Target) error {
+	if h := v.h.Scan.Stats.Done(); h != nil && !v.o.Quiet {
+		return v.host(h)
+	}
+	return nil
+}
+
+// Refresh does nothing: a line stays.
+func (v *scanGrepable) Refresh(time.Time) error { return nil }
+
+func (v *scanGrepable) host(h *stats.ScanHost) error {
+	if !h.Addr.IsValid() {
+		return nil
+	}
+	state := "Unknown"
+	if h.Up() {
+		state = "Up"
+	}
+	b := v.appendHost(v.buf[:0], h)
+	b = append(append(append(b, "\tStatus: "...), state...), '\n')
+	rows, rest := v.h.Scan.nmapPorts(h)
+	if len(rows)+len(rest)+h.Left == 0 {
+		return v.write(b)
+	}
+	b = v.appendHost(b, h)
+	for i := range rows {
+		lead := ", "
+		if i == 0 {
+			lead = "\tPorts: "
+		}
+		b = v.appendPort(append(b, lead...), &rows[i])
+	}
+	for _, state := range [...]probe.PortState{probe.PortClosed, probe.PortFiltered, probe.PortOpenFiltered, probe.PortUnknown} {
+		n := 0
+		if state == probe.PortUnknown {
+			n = h.Left
+		}
+		for _, g := range rest {
+			if g.State == state {
+				n += g.Count
+			}
+		}
+		if n > 0 {
+			b = append(append(b, "\tIgnored State: "...), state.String()...)
+			b = append(strconv.AppendInt(append(b, " ("...), int64(n), 10), ')')
+		}
+	}
+	return v.write(append(b, '\n'))
+}
+
+// appendHost appends "Host: 192.0.2.7 (web-1)".
+func (v *scanGrepable) appendHost(b []byte, h *stats.ScanHost) []byte {
+	b = appendAddrEscaped(append(b, "Host: "...), h.Addr)
+	b = append(append(b, " ("...), oneWord(h.Name)...)
+	return append(b, ')')
+}
+
+// appendPort appends "22/open/tcp//ssh///": number, state, protocol, owner,
+// service, RPC, version, of which we know no owner and no RPC. What a service
+// said stands where nmap has its version.
+func (v *scanGrepable) appendPort(b []byte, r *portRow) []byte {
+	g := r.group
+	b = strconv.AppendUint(b, uint64(r.row.Port), 10)
+	b = append(append(b, '/'), g.State.String()...)
+	b = append(append(b, '/'), proto(g.UDP)...)
+	b = append(append(b, "//"...), grepableText(v.h.Scan.service(r.row.Port, g.UDP))...)
+	b = append(b, "//"...)
+	if text, ok := banner(r.row.Layers); ok {
+		b = append(b, grepableText(text)...)
+	}
+	return append(b, '/')
+}
+
+// grepableText returns text escaped, without what separates fields and ports.
+func grepableText(s string) string {
+	return strings.NewReplacer("/", "|", ",", ";").Replace(Escape(bounded(s)))
+}
+
+// End writes the hosts that were cut off, and what the run came to.
+func (v *scanGrepable) End(e *End) error {
+	for _, h := range v.h.Scan.Stats.CutOff() {
+		if v.o.Quiet {
+			break
+		}
+		if err := v.host(h); err != nil {
+			return err
+		}
+	}
+	s := v.h.Scan.Stats.Summary()
+	b := append(v.buf[:0], "# "...)
+	b = append(b, doneText(&s, e, max(e.Time.Sub(v.h.Start), 0))...)
+	return v.write(append(b, '\n'))
+}
+
+// doneText returns "netprobe done at Mon Jan  2 15:04:05 2006 -- 256 IP addresses
+// (17 hosts up) scanned in 2.31 seconds", as nmap ends.
+func doneText(s *stats.ScanSummary, e *End, elapsed time.Duration) []byte {
+	b := append([]byte("netprobe done at "), ctime(e.Time)...)
+	b = strconv.AppendUint(append(b, " -- "...), s.Hosts, 10)
+	b = append(b, plural(int(min(s.Hosts, 2)), " IP address (", " IP addresses (")...)
+	b = strconv.AppendUint(b, s.HostsUp, 10)
+	b = append(b, plural(int(min(s.HostsUp, 2)), " host up) scanned in ", " hosts up) scanned in ")...)
+	b = strconv.AppendFloat(b, elapsed.Seconds(), 'f', 2, 64)
+	return append(b, " seconds"...)
+}
