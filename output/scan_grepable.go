@@ -59,7 +59,7 @@ func (v *scanGrepable) host(h *stats.ScanHost) error {
 	b := v.appendHost(v.buf[:0], h)
 	b = append(append(append(b, "\tStatus: "...), state...), '\n')
 	rows, rest := v.h.Scan.nmapPorts(h)
-	if len(rows)+len(rest)+h.Left == 0 {
+	if len(rows)+len(rest) == 0 {
 		return v.write(b)
 	}
 	b = v.appendHost(b, h)
@@ -70,17 +70,8 @@ func (v *scanGrepable) host(h *stats.ScanHost) error {
 		}
 		b = v.appendPort(append(b, lead...), &rows[i])
 	}
-	for _, state := range [...]probe.PortState{probe.PortClosed, probe.PortFiltered, probe.PortOpenFiltered, probe.PortUnknown} {
-		n := 0
-		if state == probe.PortUnknown {
-			n = h.Left
-		}
-		for _, g := range rest {
-			if g.State == state {
-				n += g.Count
-			}
-		}
-		if n > 0 {
+	for _, state := range extraStates {
+		if n := countExtra(rest, state); n > 0 {
 			b = append(append(b, "\tIgnored State: "...), state.String()...)
 			b = append(strconv.AppendInt(append(b, " ("...), int64(n), 10), ')')
 		}

@@ -152,6 +152,8 @@ type missingFields struct {
 	From   *string `json:"from"`
 }
 
+// scanSummary returns the summary of h. It has no loss: a port that refuses has
+// answered.
 func (v *scanJSON) scanSummary(h *stats.ScanHost, at time.Time) scanSummaryRecord {
 	p, name := h.Probes(), hostOf(stats.SweepHost{Name: h.Name, Addr: h.Addr})
 	r := scanSummaryRecord{
@@ -174,9 +176,6 @@ func (v *scanJSON) scanSummary(h *stats.ScanHost, at time.Time) scanSummaryRecor
 	}
 	if v.h.Scan.UDP {
 		r.Tells = &h.Tells
-	}
-	if decided := p.Sent - p.Undecided; decided > 0 {
-		r.LossPercent = new(100 * float64(p.Lost+p.Errors) / float64(decided))
 	}
 	r.Error = hostFailure(h)
 	return r

@@ -50,27 +50,50 @@ func (h *ScanHeader) nmapState(host *stats.ScanHost) (state, reason string, ttl 
 	return "up", h.nmapReason(r), ttl
 }
 
+// extraStates are the states whose ports may be counted only.
+var extraStates = [...]probe.PortState{probe.PortClosed, probe.PortFiltered, probe.PortOpenFiltered, probe.PortUnknown}
+
+// nmapExtra is how many ports have a state for one reason.
+type nmapExtra struct {
+	state  probe.PortState
+	reason probe.Reason
+	udp    bool
+	count  int
+}
+
 // nmapPorts returns the ports that are shown one by one, in the order of their
-// numbers, and the groups that are counted.
-func (h *ScanHeader) nmapPorts(host *stats.ScanHost) (rows []portRow, rest []*stats.PortGroup) {
+// numbers, and those that are counted only.
+func (h *ScanHeader) nmapPorts(host *stats.ScanHost) (rows []portRow, rest []nmapExtra) {
 	for _, g := range host.Groups() {
-		if h.OpenOnly && g.State != probe.PortOpen {
-			continue
-		}
-		if g.Rows() == nil && g.State == probe.PortOpen {
+		switch one := g.Rows(); {
+		case h.OpenOnly && g.State != probe.PortOpen, g.Pending:
+		case one == nil && g.State == probe.PortOpen:
 			for _, p := range g.Ports() {
 				rows = append(rows, portRow{g, stats.PortRow{Port: p}})
 			}
-			continue
+		case one == nil:
+			rest = append(rest, nmapExtra{g.State, g.Reason, g.UDP, g.Count})
+		default:
+			for _, r := range one {
+				rows = append(rows, portRow{g, r})
+			}
 		}
-		if g.Rows() == nil {
-			rest = append(rest, g)
-			continue
-		}
-		rows = append(rows, portRows([]*stats.PortGroup{g})...)
+	}
+	if n := host.Pending(); n > 0 && !h.OpenOnly {
+		rest = append(rest, nmapExtra{probe.PortUnknown, probe.Canceled, h.UDP, n})
 	}
 	slices.SortStableFunc(rows, func(a, b portRow) int { return cmp.Compare(a.row.Port, b.row.Port) })
 	return rows, rest
+}
+
+// countExtra returns how many of the ports that are counted only have that state.
+func countExtra(rest []nmapExtra, state probe.PortState) (n int) {
+	for _, e := range rest {
+		if e.state == state {
+			n += e.count
+		}
+	}
+	return n
 }
 
 // ctime is how nmap writes a time for people.

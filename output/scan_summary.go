@@ -11,7 +11,7 @@ import (
 func appendScanSummary(b []byte, o Options, h *Header, e *End) []byte {
 	s := h.Scan.Stats.Summary()
 	b = appendScanCounts(b, o, &s, e.Time.Sub(h.Start))
-	if s.Hosts > 1 && s.HostsOpen < s.Hosts {
+	if s.Hosts > fewHosts && s.HostsOpen < s.Hosts {
 		b = appendBarren(b, &s)
 	}
 	for _, line := range ScanNotes(h, e) {
@@ -27,8 +27,7 @@ type tally struct {
 	color string
 }
 
-// appendTallies appends those that are not 0: "63 open, 1,217 closed"; none
-// appends "0" and the first word.
+// appendTallies appends those that are not 0: "63 open, 1,217 closed".
 func appendTallies(b []byte, o Options, tallies []tally) []byte {
 	at := len(b)
 	for _, t := range tallies {
@@ -39,9 +38,6 @@ func appendTallies(b []byte, o Options, tallies []tally) []byte {
 			b = append(b, ", "...)
 		}
 		b = append(b, o.paint(t.color, grouped(t.n)+" "+t.word)...)
-	}
-	if len(b) == at {
-		b = append(append(b, "0 "...), tallies[0].word...)
 	}
 	return b
 }
@@ -61,6 +57,12 @@ func appendScanCounts(b []byte, o Options, s *stats.ScanSummary, elapsed time.Du
 		b = append(b, perSecond(float64(s.Probes.Sent)/elapsed.Seconds())...)
 	}
 	b = append(b, "): "...)
+	if s.Open == 0 {
+		b = append(b, "0 open"...)
+		if s.Ports > 0 {
+			b = append(b, ", "...)
+		}
+	}
 	b = appendTallies(b, o, []tally{
 		{s.Open, "open", green}, {s.Closed, "closed", ""}, {s.Filtered, "filtered", ""}, {s.OpenFiltered, "open|filtered", ""},
 		{s.Failed, "not tested", yellow}, {s.Pending, "not decided", yellow},
@@ -99,7 +101,11 @@ func ScanNotes(h *Header, e *End) []string {
 		add("not tested: %s for still other reasons", portsOf(s.FailuresOther))
 	}
 	if s.UnresolvedAll > 0 {
-		add("not tested: %s", counted(s.UnresolvedAll, "name")+" without an address")
+		var names []stats.SweepHost
+		for _, f := range s.Unresolved {
+			names = append(names, f.First)
+		}
+		add("not tested: %s without an address: %s", counted(s.UnresolvedAll, "name"), listed(names))
 	}
 	if s.Retried > 0 {
 		add("%s answered a retry only", portsOf(s.Retried))
@@ -135,10 +141,18 @@ func whyStopped(h *ScanHeader, e *End) string {
 		return "nobody reads any more"
 	case "done", "deadline":
 		if h.Budget > 0 {
-			return "the budget of " + FormatDuration(h.Budget) + " is over"
+			return "the budget of " + spanText(h.Budget) + " is over"
 		}
 	}
 	return "the run ended before"
+}
+
+// spanText returns a span that somebody chose: "30 s", "1.50 s".
+func spanText(d time.Duration) string {
+	if d%time.Second == 0 {
+		return wholeSeconds(d)
+	}
+	return FormatDuration(d)
 }
 
 // lateAnswers returns "2 answers came when their ports were given up: 192.0.2.7:443

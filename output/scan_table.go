@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mattn/go-runewidth"
@@ -87,8 +88,8 @@ func (v *scanTable) block(h *stats.ScanHost) error {
 	var rows, folds []*stats.PortGroup
 	for _, g := range h.Groups() {
 		switch {
-		case v.h.Scan.OpenOnly && g.State != probe.PortOpen:
-		case g.Rows() != nil && !g.Pending:
+		case v.h.Scan.OpenOnly && g.State != probe.PortOpen, g.Pending: // those are counted together with ports never asked
+		case g.Rows() != nil:
 			rows = append(rows, g)
 		default:
 			folds = append(folds, g)
@@ -134,24 +135,24 @@ func (v *scanTable) appendTitle(b []byte, h *stats.ScanHost) []byte {
 
 // Columns of the ports of a host.
 const (
-	portColumn = iota
-	stateColumn
-	serviceColumn
-	reasonColumn
-	ttlColumn
-	rttColumn
-	saidColumn
+	colPort = iota
+	colState
+	colService
+	colReason
+	colTTL
+	colRTT
+	colSaid
 )
 
 // portColumns stand in that order. What a narrow terminal has no room for goes.
 var portColumns = []column{
-	portColumn:    {title: "port"},
-	stateColumn:   {title: "state"},
-	serviceColumn: {title: "service", drop: 1},
-	reasonColumn:  {title: "reason", least: 14},
-	ttlColumn:     {title: "ttl", right: true, drop: 4},
-	rttColumn:     {title: "rtt ms", right: true, drop: 3},
-	saidColumn:    {title: "says", least: 12},
+	colPort:    {title: "port"},
+	colState:   {title: "state"},
+	colService: {title: "service", drop: 1},
+	colReason:  {title: "reason", least: 14},
+	colTTL:     {title: "ttl", right: true, drop: 4},
+	colRTT:     {title: "rtt ms", right: true, drop: 3},
+	colSaid:    {title: "says", least: 12},
 }
 
 // layout returns the line of titles and one for each port of groups, nothing if
@@ -165,11 +166,15 @@ func (v *scanTable) layout(groups []*stats.PortGroup) []string {
 	for _, r := range rows {
 		g.cells = append(g.cells, v.cells(r.group, &r.row))
 	}
-	for _, c := range []int{saidColumn, rttColumn, ttlColumn, serviceColumn} {
+	for _, c := range []int{colSaid, colRTT, colTTL, colService} {
 		g.dropEmpty(c)
 	}
 	g.fit(v.cols())
-	return g.lines()
+	lines := g.lines()
+	for i, l := range lines {
+		lines[i] = strings.TrimRight(l, " ")
+	}
+	return lines
 }
 
 // portRow is one port and the group it is in.
@@ -203,17 +208,17 @@ func (r *portRow) rank() int {
 // cells returns the row of one port.
 func (v *scanTable) cells(g *stats.PortGroup, r *stats.PortRow) []cell {
 	line := make([]cell, len(portColumns))
-	line[portColumn].text = string(appendPortProto(nil, r.Port, g.UDP))
-	line[stateColumn] = signOf(g)
-	line[serviceColumn].text = Escape(v.h.Scan.service(r.Port, g.UDP))
-	line[reasonColumn].text = string(appendWhy(nil, g))
+	line[colPort].text = string(appendPortProto(nil, r.Port, g.UDP))
+	line[colState] = portSigns[g.State]
+	line[colService].text = Escape(v.h.Scan.service(r.Port, g.UDP))
+	line[colReason].text = string(appendWhy(nil, g))
 	if r.TTL > 0 {
-		line[ttlColumn].text = strconv.Itoa(int(r.TTL))
+		line[colTTL].text = strconv.Itoa(int(r.TTL))
 	}
 	if r.Heard {
-		line[rttColumn].text = string(appendPingTime(nil, r.RTT))
+		line[colRTT].text = string(appendPingTime(nil, r.RTT))
 	}
-	line[saidColumn].text = runewidth.Truncate(saidText(r.Layers), clipCells, "…")
+	line[colSaid].text = runewidth.Truncate(saidText(r.Layers), clipCells, "…")
 	return line
 }
 
@@ -251,8 +256,8 @@ func (v *scanTable) foldLines(h *stats.ScanHost, groups []*stats.PortGroup) []st
 	for _, g := range groups {
 		add(string(appendFold(nil, g)))
 	}
-	if h.Left > 0 && !v.h.Scan.OpenOnly {
-		add(grouped(uint64(h.Left)) + " not decided")
+	if n := h.Pending(); n > 0 && !v.h.Scan.OpenOnly {
+		add(grouped(uint64(n)) + " not decided")
 	}
 	if line != "" {
 		lines = append(lines, line)

@@ -24,26 +24,12 @@ var portSigns = [...]cell{
 	probe.PortOpenFiltered: {"○ open|filtered", ""},
 }
 
-// undecidedSign is that of a port the run ended before.
-var undecidedSign = cell{"○ undecided", dim}
-
-// signOf returns how the ports of g look.
-func signOf(g *stats.PortGroup) cell {
-	if g.Pending {
-		return undecidedSign
-	}
-	return portSigns[g.State]
-}
-
-// stateWord returns the state of the ports of g in a sentence.
-func stateWord(g *stats.PortGroup) string {
-	switch {
-	case g.Pending:
-		return "not decided"
-	case g.State == probe.PortUnknown:
+// stateWord returns a state in a sentence.
+func stateWord(s probe.PortState) string {
+	if s == probe.PortUnknown {
 		return "not tested"
 	}
-	return g.State.String()
+	return s.String()
 }
 
 // appendReasonFrom appends why something has its state, and who said so if that
@@ -81,10 +67,7 @@ func appendWhy(b []byte, g *stats.PortGroup) []byte {
 // open or could not be tested it names the numbers, too.
 func appendFold(b []byte, g *stats.PortGroup) []byte {
 	b = appendGrouped(b, uint64(g.Count))
-	b = append(append(b, ' '), stateWord(g)...)
-	if g.Pending {
-		return b
-	}
+	b = append(append(b, ' '), stateWord(g.State)...)
 	b = append(b, " ("...)
 	b = append(appendWhy(b, g), ')')
 	if g.State == probe.PortOpen || g.State == probe.PortUnknown {

@@ -99,13 +99,8 @@ func addrType(a netip.Addr) string {
 func (v *scanXML) appendPorts(b []byte, h *stats.ScanHost) []byte {
 	rows, rest := v.h.Scan.nmapPorts(h)
 	b = append(b, "<ports>"...)
-	for _, state := range [...]probe.PortState{probe.PortClosed, probe.PortFiltered, probe.PortOpenFiltered, probe.PortUnknown} {
+	for _, state := range extraStates {
 		b = v.appendExtra(b, state, rest)
-	}
-	if h.Left > 0 {
-		b = append(b, "<extraports state=\"unknown\""...)
-		b = appendNumberAttr(b, "count", int64(h.Left))
-		b = append(b, "></extraports>\n"...)
 	}
 	for i := range rows {
 		b = v.appendPort(b, &rows[i])
@@ -113,14 +108,9 @@ func (v *scanXML) appendPorts(b []byte, h *stats.ScanHost) []byte {
 	return append(b, "</ports>\n"...)
 }
 
-// appendExtra appends the element extraports of the groups of one state.
-func (v *scanXML) appendExtra(b []byte, state probe.PortState, groups []*stats.PortGroup) []byte {
-	n := 0
-	for _, g := range groups {
-		if g.State == state {
-			n += g.Count
-		}
-	}
+// appendExtra appends the element extraports of one state.
+func (v *scanXML) appendExtra(b []byte, state probe.PortState, rest []nmapExtra) []byte {
+	n := countExtra(rest, state)
 	if n == 0 {
 		return b
 	}
@@ -128,14 +118,14 @@ func (v *scanXML) appendExtra(b []byte, state probe.PortState, groups []*stats.P
 	b = appendAttr(b, "state", state.String())
 	b = appendNumberAttr(b, "count", int64(n))
 	b = append(b, ">\n"...)
-	for _, g := range groups {
-		if g.State != state {
+	for _, e := range rest {
+		if e.state != state {
 			continue
 		}
 		b = append(b, "<extrareasons"...)
-		b = appendAttr(b, "reason", v.h.Scan.nmapReason(g.Reason))
-		b = appendNumberAttr(b, "count", int64(g.Count))
-		b = appendAttr(b, "proto", proto(g.UDP))
+		b = appendAttr(b, "reason", v.h.Scan.nmapReason(e.reason))
+		b = appendNumberAttr(b, "count", int64(e.count))
+		b = appendAttr(b, "proto", proto(e.udp))
 		b = append(b, "/>\n"...)
 	}
 	return append(b, "</extraports>\n"...)

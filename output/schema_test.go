@@ -45,7 +45,7 @@ func TestSchemaLists(t *testing.T) {
 		{"flags", record("probe")["flags"], probe.FlagNames()},
 		{"host flags", record("host")["flags"], probe.FlagNames()},
 		{"stopped_by", record("end")["stopped_by"], []string{"done", "deadline", "signal", "until", "output"}},
-		{"state", record("port")["state"], []string{"open", "closed", "filtered", "open|filtered", "unknown"}},
+		{"state", slices.Sorted(slices.Values(record("port")["state"])), slices.Sorted(slices.Values(probe.PortStates()))},
 		{"stop", record("trace")["stop"], probe.Stops()},
 		{"verdict", schema.Defs["loss-verdict"].Enum, probe.LossKinds()},
 		{"rewritten", schema.Defs["hop-probe"].Properties["rewritten"].Items.Enum, probe.RewriteNames()},
@@ -57,7 +57,7 @@ func TestSchemaLists(t *testing.T) {
 	}
 	optional := map[string]int{
 		"probe-record":   2,  // hop_ttl, flow: in a trace
-		"summary-record": 11, // hosts and what follows: in a sweep
+		"summary-record": 18, // hosts and what follows: in a sweep; ports and what follows: in a scan
 	}
 	for name, d := range schema.Defs {
 		if !strings.HasSuffix(name, "-record") {
@@ -74,7 +74,6 @@ const head = `{"v":1,"time":"2024-05-01T12:00:00.000000Z","run":"r","record":`
 // Records of verbs that are still to come are described as published.
 func TestSchemaLaterRecords(t *testing.T) {
 	for _, body := range []string{
-		`"port","target":"a","addr":"192.0.2.1","proto":"tcp","port":22,"service":"ssh","state":"open","reason":"syn-ack","from":"192.0.2.1","ttl":64,"rtt_ms":0.2,"tries":1,"banner":"SSH-2.0","error":null}`,
 		`"dns","server":"192.0.2.53","transport":"udp","question":"example.net. A","rcode":"NOERROR","flags":["aa"],"answers":["192.0.2.1"],"nsid":null,"ede":null,"size_bytes":64,"phases_ms":{"query":1.5},"attempts":1,"status":"reply","reason":"dns-reply","error":null}`,
 	} {
 		if _, err := outputtest.Lines([]byte(head + body + "\n")); err != nil {
@@ -124,6 +123,34 @@ func TestSchemaRejectsHosts(t *testing.T) {
 		strings.NewReplacer(`"tries":1,`, ``),
 	} {
 		if line := r.Replace(head + alive); line == head+alive {
+			t.Errorf("nothing replaced")
+		} else if _, err := outputtest.Lines([]byte(line + "\n")); err == nil {
+			t.Errorf("valid: %s", line)
+		}
+	}
+}
+
+// What a port record says must not contradict itself.
+func TestSchemaRejectsPorts(t *testing.T) {
+	const open = `"port","target":"a","addr":"192.0.2.1","proto":"tcp","port":22,"service":"ssh","state":"open","reason":"syn-ack","from":"192.0.2.1",` +
+		`"ttl":64,"rtt_ms":0.2,"tries":1,"banner":"SSH-2.0","error":null,"facts":{"banner":"SSH-2.0"},"failed_at":null,"why":null,` +
+		`"status":"reply","clock":"kernel","icmp":null,"confidence":null}`
+	if _, err := outputtest.Lines([]byte(head + open + "\n")); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []*strings.Replacer{
+		strings.NewReplacer(`"status":"reply"`, `"status":"lost"`),
+		strings.NewReplacer(`"status":"reply"`, `"status":"failed"`),
+		strings.NewReplacer(`"status":"reply"`, `"status":"pending"`),
+		strings.NewReplacer(`"state":"open"`, `"state":"unknown"`),
+		strings.NewReplacer(`"state":"open"`, `"state":"open|filtered"`),
+		strings.NewReplacer(`"confidence":null`, `"confidence":"low"`),
+		strings.NewReplacer(`"error":null`, `"error":{"code":"no-route","text":""}`),
+		strings.NewReplacer(`"proto":"tcp"`, `"proto":"sctp"`),
+		strings.NewReplacer(`"port":22`, `"port":65536`),
+		strings.NewReplacer(`"tries":1,`, ``),
+	} {
+		if line := r.Replace(head + open); line == head+open {
 			t.Errorf("nothing replaced")
 		} else if _, err := outputtest.Lines([]byte(line + "\n")); err == nil {
 			t.Errorf("valid: %s", line)

@@ -71,7 +71,8 @@ func Lines(data []byte) ([]Record, error) {
 // exactly what these say. In a run of traces it checks that each target has at
 // most one, and that a target was answered exactly if its trace reached it. In a
 // sweep it checks that the summary, the subnets and, where there are host
-// records, these count the same hosts.
+// records, these count the same hosts; in a scan that the summary of each host
+// counts what its port records say.
 func Run(data []byte) ([]Record, error) {
 	records, err := Lines(data)
 	if err != nil {
@@ -110,6 +111,9 @@ func Run(data []byte) ([]Record, error) {
 	}
 	if sweep {
 		return records, compareSweep(records)
+	}
+	if records[0]["verb"] == "scan" {
+		return records, compareScan(records)
 	}
 	summed["targets"] = integer(records[len(records)-1]["targets"])
 	return records, compare(counted, summed)
