@@ -215,7 +215,6 @@ func (s *Scan) NewFailure() bool { return s.failures.fresh || s.unresolved.fresh
 // Close finishes the hosts in progress: what they have no outcome of is pending.
 // Call it once the run has ended.
 func (s *Scan) Close() {
-	s.recycle()
 	for _, h := range s.live {
 		s.cutOff = append(s.cutOff, h)
 	}
