@@ -29,6 +29,9 @@ func (a *Alarm) Watch(c *Conn) bool { return a.watch(c) }
 // to wait with; where this reports false, OpenTracer does not succeed.
 func (a *Alarm) WatchTracer(t *Tracer) bool { return a.watchTracer(t) }
 
+// WatchHalfOpen is WatchTracer for a HalfOpen.
+func (a *Alarm) WatchHalfOpen(h *HalfOpen) bool { return a.watchTracer(h.t) }
+
 // Wait returns after d, as soon as Wake was called since the last Wait
 // returned, or when a watched Conn or Tracer has something to Drain, which it then
 // reports. Calls must not overlap.

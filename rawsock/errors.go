@@ -15,17 +15,22 @@ var ErrIDs = errors.New("identifiers must be an aligned power of two, and one on
 // more different ones than a Datagram Tracer has sockets for.
 var ErrFlows = errors.New("no such flow: too many, or beyond the range of source ports")
 
-// A PermissionError says that this process may not open an ICMP socket of Kind.
+// A PermissionError says that this process may not open a socket of Kind.
 type PermissionError struct {
-	Kind Kind  // what was asked; Auto if neither kind is allowed
-	Err  error // the kernel's answer
+	Kind  Kind  // what was asked; Auto if neither kind is allowed
+	Proto Proto // what for; ICMP if 0
+	Err   error // the kernel's answer
 }
 
 func (e *PermissionError) Error() string {
 	if e.Kind == Auto {
 		return "no permission to open an ICMP socket: " + e.Err.Error()
 	}
-	return fmt.Sprintf("no permission to open a %v ICMP socket: %v", e.Kind, e.Err)
+	proto := "ICMP"
+	if e.Proto == TCP {
+		proto = "TCP"
+	}
+	return fmt.Sprintf("no permission to open a %v %s socket: %v", e.Kind, proto, e.Err)
 }
 
 func (e *PermissionError) Unwrap() error { return e.Err }

@@ -52,7 +52,7 @@ func TestPermissionError(t *testing.T) {
 		Raw:      "no permission to open a raw ICMP socket: operation not permitted",
 		Datagram: "no permission to open a dgram ICMP socket: operation not permitted",
 	} {
-		var err error = &PermissionError{kind, syscall.EPERM}
+		var err error = &PermissionError{Kind: kind, Err: syscall.EPERM}
 		if err.Error() != want {
 			t.Errorf("got %q, want %q", err, want)
 		}

@@ -64,20 +64,25 @@ func filterProgram(f Family, id, ids uint16) []bpf.Instruction {
 			bpf.LoadAbsolute{Off: 4, Size: 2},
 		}, ours...)
 	}
-	return append([]bpf.Instruction{
+	prog := append([]bpf.Instruction{
 		bpf.LoadMemShift{Off: 0},          // X = length of the IP header
 		bpf.LoadIndirect{Off: 0, Size: 1}, // type
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: typeEchoReply4, SkipTrue: 9},
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: typeRedirect4, SkipTrue: 12},
-		// A redirect: X moves on by 8 and by the length of the quoted IP header.
+		// A redirect.
 		bpf.LoadIndirect{Off: 8 + 9, Size: 1},
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: protoICMP4, SkipTrue: 10},
-		bpf.LoadIndirect{Off: 8, Size: 1},
-		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xf},
-		bpf.ALUOpConstant{Op: bpf.ALUOpShiftLeft, Val: 2},
-		bpf.ALUOpX{Op: bpf.ALUOpAdd},
-		bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: 8},
-		bpf.TAX{},
-		bpf.LoadIndirect{Off: 4, Size: 2}, // identifier
-	}, ours...)
+	}, behindQuoted4...)
+	return append(append(prog, bpf.LoadIndirect{Off: 4, Size: 2}), ours...) // identifier
+}
+
+// behindQuoted4 moves X, where an ICMP message begins, to what follows the IPv4
+// header that it quotes: by 8 and by the length of that header.
+var behindQuoted4 = []bpf.Instruction{
+	bpf.LoadIndirect{Off: 8, Size: 1},
+	bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xf},
+	bpf.ALUOpConstant{Op: bpf.ALUOpShiftLeft, Val: 2},
+	bpf.ALUOpX{Op: bpf.ALUOpAdd},
+	bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: 8},
+	bpf.TAX{},
 }

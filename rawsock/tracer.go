@@ -130,6 +130,8 @@ type TracerConfig struct {
 	Mark             int        // fwmark; 0 for none
 	RecvBuf, SendBuf int        // bytes; 0 for the system's
 	NoStamps         bool       // no transmit timestamps
+
+	ports int // how many source ports, from Flow on, a HalfOpen reserves and hears; 0 for a Tracer
 }
 
 // MaxDatagramFlows is how many different flows a Datagram Tracer can have, the

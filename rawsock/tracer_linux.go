@@ -21,12 +21,13 @@ type tracer struct {
 	ready   int         // epoll(7) descriptor of all that follow
 	outlets atomic.Pointer[[]*flowOutlet]
 	inlets  []*inlet
-	reserve int                    // socket that holds the port; -1 if there is none
+	reserve []int                  // sockets that hold ports
 	plain   bool                   // a packet cannot have a TTL of its own: see sameHeader
 	beside  atomic.Pointer[Tracer] // of the other family, with which flows are shared
 
 	build   []byte // packets being sent
-	sources map[netip.Addr]netip.Addr
+	routes  routeSocket
+	sources map[netip.Addr]netip.Addr // answers of routes
 
 	in, err receiver // data and error queue
 	reply   Reply
@@ -57,7 +58,7 @@ const (
 
 func openTracer(cfg TracerConfig) (*Tracer, error) {
 	if cfg.Kind == Datagram && cfg.Proto == TCP {
-		return nil, &PermissionError{Kind: Raw, Err: unix.EPERM}
+		return nil, &PermissionError{Kind: Raw, Proto: TCP, Err: unix.EPERM}
 	}
 	kinds := []Kind{cfg.Kind}
 	if cfg.Kind == Auto {
@@ -75,12 +76,12 @@ func openTracer(cfg TracerConfig) (*Tracer, error) {
 		}
 		return t, err
 	}
-	return nil, &PermissionError{Kind: cfg.Kind, Err: refused}
+	return nil, &PermissionError{Kind: cfg.Kind, Proto: cfg.Proto, Err: refused}
 }
 
 func openTracerKind(cfg TracerConfig, k Kind) (*Tracer, error) {
 	t := &Tracer{family: cfg.Family, proto: cfg.Proto, kind: k}
-	t.cfg, t.cfg.Kind, t.reserve = cfg, k, -1
+	t.cfg, t.cfg.Kind, t.routes = cfg, k, noRoutes
 	t.stamps.Store(!cfg.NoStamps)
 	t.plain = k == Datagram && cfg.Proto == ICMP && cfg.Family == IPv6 && !pingControls()
 	t.outlets.Store(new([]*flowOutlet))
@@ -97,6 +98,9 @@ func openTracerKind(cfg TracerConfig, k Kind) (*Tracer, error) {
 			return err
 		})
 		t.err.init(quoteBuffer)
+	}
+	if err == nil {
+		t.routes, err = openRoutes(t.via())
 	}
 	if err != nil {
 		_ = t.close()
@@ -133,7 +137,7 @@ func (t *Tracer) pickFlow(try func(flow uint16) error) error {
 
 // openRaw opens the socket that sends last: until then nothing can answer.
 func (t *Tracer) openRaw() error {
-	if err := t.pickFlow(t.reservePort); err != nil {
+	if err := t.pickFlow(t.reservePorts); err != nil {
 		return err
 	}
 	if err := t.addInlet(ICMP.number(t.family)); err != nil {
@@ -153,6 +157,11 @@ func (t *Tracer) openRaw() error {
 	return err
 }
 
+// via is what routes of its packets depend on.
+func (t *Tracer) via() Config {
+	return Config{Family: t.family, Source: t.cfg.Source, Interface: t.cfg.Interface, Mark: t.cfg.Mark}
+}
+
 func (t *tracer) kernelClock() bool { return t.stamps.Load() }
 
 func (t *tracer) drops() uint32 {
@@ -170,9 +179,9 @@ func (t *Tracer) close() error {
 	if other := t.beside.Load(); other != nil {
 		other.beside.CompareAndSwap(t, nil)
 	}
-	errs := []error{unix.Close(t.ready)}
-	if t.reserve >= 0 {
-		errs = append(errs, unix.Close(t.reserve))
+	errs := []error{unix.Close(t.ready), t.routes.close()}
+	for _, fd := range t.reserve {
+		errs = append(errs, unix.Close(fd))
 	}
 	for _, in := range t.inlets {
 		errs = append(errs, unix.Close(in.fd))

@@ -89,17 +89,18 @@ func tracerFilter(f Family, heard uint8, probed Proto, flow uint16) []bpf.Instru
 		head = []bpf.Instruction{bpf.LoadConstant{Dst: bpf.RegX, Val: 0}}
 	}
 	if heard != ICMP.number(f) {
-		return append(head, ourFlow(2, flow)...)
+		return append(head, portFrom(2, flow, MaxFlows)...)
 	}
 	return append(head, icmpFilter(f, probed, flow)...)
 }
 
-// ourFlow passes packets whose 16 bits at X+off are one of our flows.
-func ourFlow(off uint32, flow uint16) []bpf.Instruction {
-	last := min(uint32(flow)+MaxFlows-1, 65535)
+// portFrom passes packets whose 16 bits at X+off are one of the n numbers from
+// first on.
+func portFrom(off uint32, first uint16, n int) []bpf.Instruction {
+	last := min(uint32(first)+uint32(n)-1, 65535)
 	return []bpf.Instruction{
 		bpf.LoadIndirect{Off: off, Size: 2},
-		bpf.JumpIf{Cond: bpf.JumpLessThan, Val: uint32(flow), SkipTrue: 2},
+		bpf.JumpIf{Cond: bpf.JumpLessThan, Val: uint32(first), SkipTrue: 2},
 		bpf.JumpIf{Cond: bpf.JumpGreaterThan, Val: last, SkipTrue: 1},
 		bpf.RetConstant{Val: 1<<18 - 1},
 		bpf.RetConstant{Val: 0},
@@ -120,7 +121,7 @@ func icmpFilter(f Family, probed Proto, flow uint16) []bpf.Instruction {
 	}
 	echo := []bpf.Instruction{bpf.RetConstant{Val: 0}}
 	if probed == ICMP {
-		echo = ourFlow(4, flow)
+		echo = portFrom(4, flow, MaxFlows)
 	}
 	prog := []bpf.Instruction{
 		bpf.LoadIndirect{Off: 0, Size: 1},

@@ -11,8 +11,12 @@ import (
 // tracer is empty: nothing opens one.
 type tracer struct{}
 
-func openTracer(TracerConfig) (*Tracer, error) {
-	return nil, fmt.Errorf("rawsock: tracing a path on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+func openTracer(cfg TracerConfig) (*Tracer, error) {
+	what := "tracing a path"
+	if cfg.ports > 0 {
+		what = "half-open scanning"
+	}
+	return nil, fmt.Errorf("rawsock: %s on %s: %w", what, runtime.GOOS, errors.ErrUnsupported)
 }
 
 func (tracer) kernelClock() bool         { return false }

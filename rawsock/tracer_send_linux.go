@@ -109,7 +109,7 @@ func (t *Tracer) outletOf(flow uint16) (*flowOutlet, error) {
 func (t *Tracer) put(o *flowOutlet, i int, p *Probe) error {
 	q := *p
 	if !q.From.IsValid() {
-		from, err := t.source(o, q.To)
+		from, err := t.source(q.To)
 		if err != nil {
 			return err
 		}
@@ -135,19 +135,23 @@ func (t *Tracer) put(o *flowOutlet, i int, p *Probe) error {
 }
 
 // source is where the route to dst leaves from.
-func (t *Tracer) source(o *flowOutlet, dst netip.Addr) (netip.Addr, error) {
+func (t *Tracer) source(dst netip.Addr) (netip.Addr, error) {
 	if a, ok := t.sources[dst]; ok {
 		return a, nil
 	}
-	route, err := routeTo(dst, o.via)
+	zone, err := zoneID(dst)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	from, err := t.routes.source(dst, zone)
 	if err != nil {
 		return netip.Addr{}, err
 	}
 	if t.sources == nil || len(t.sources) >= maxSources {
 		t.sources = map[netip.Addr]netip.Addr{}
 	}
-	t.sources[dst] = route.Source
-	return route.Source, nil
+	t.sources[dst] = from
+	return from, nil
 }
 
 // datagram is the part of a packet that a datagram socket does not write

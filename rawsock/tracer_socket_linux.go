@@ -6,15 +6,31 @@ import (
 	"net/netip"
 	"slices"
 
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
-// reservePort holds the source port, so that nobody else gets it, and the kernel
-// answers a SYN-ACK to it with an RST. An echo identifier cannot be held.
-func (t *Tracer) reservePort(flow uint16) error {
+// reservePorts holds the source ports from first on, so that nobody else gets
+// them, and the kernel answers a SYN-ACK to one with an RST: of TCP sockets only
+// those that listen or are connected would take it. An echo identifier cannot be
+// held.
+func (t *Tracer) reservePorts(first uint16) error {
 	if t.proto == ICMP {
 		return nil
 	}
+	for i := range max(1, t.cfg.ports) {
+		if err := t.reservePort(first + uint16(i)); err != nil {
+			for _, fd := range t.reserve {
+				_ = unix.Close(fd)
+			}
+			t.reserve = nil
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *Tracer) reservePort(port uint16) error {
 	typ := unix.SOCK_DGRAM
 	if t.proto == TCP {
 		typ = unix.SOCK_STREAM
@@ -23,18 +39,13 @@ func (t *Tracer) reservePort(flow uint16) error {
 	if err != nil {
 		return err
 	}
-	t.reserve = fd
+	t.reserve = append(t.reserve, fd)
 	if t.proto == UDP {
-		err = attach(fd, hearNothing())
+		if err := attach(fd, hearNothing()); err != nil {
+			return err
+		}
 	}
-	if err == nil {
-		err = t.bind(fd, flow)
-	}
-	if err != nil {
-		_ = unix.Close(fd)
-		t.reserve = -1
-	}
-	return err
+	return t.bind(fd, port)
 }
 
 func (t *Tracer) bind(fd int, port uint16) error {
@@ -57,7 +68,7 @@ func (t *Tracer) socket(typ, proto int) (int, error) {
 	domain := (&Config{Family: t.family}).domain()
 	fd, err := unix.Socket(domain, typ|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, proto)
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
-		return -1, &PermissionError{Kind: t.kind, Err: err}
+		return -1, &PermissionError{Kind: t.kind, Proto: t.proto, Err: err}
 	}
 	if err != nil {
 		return -1, opError("socket", err)
@@ -100,7 +111,7 @@ func (t *Tracer) addInlet(proto uint8) error {
 		err = passICMPv6(fd, typeEchoReply6, typeUnreachable6, typeTooBig6, typeExceeded6, typeParameter6)
 	}
 	if err == nil {
-		err = attach(fd, tracerFilter(t.family, proto, t.proto, t.flow))
+		err = attach(fd, t.filter(proto))
 	}
 	if err == nil {
 		err = setOptions(fd, inletOptions(t.family))
@@ -115,6 +126,14 @@ func (t *Tracer) addInlet(proto uint8) error {
 		err = t.watch(fd)
 	}
 	return err
+}
+
+// filter is what a raw socket that hears the protocol lets through.
+func (t *Tracer) filter(heard uint8) []bpf.Instruction {
+	if t.cfg.ports > 0 {
+		return halfOpenFilter(t.family, heard, t.flow, t.cfg.ports)
+	}
+	return tracerFilter(t.family, heard, t.proto, t.flow)
 }
 
 // addOutlet opens the datagram socket of a flow.
@@ -177,9 +196,7 @@ func (t *Tracer) mayShare(flow uint16) bool {
 
 // adopt makes fd an outlet.
 func (t *Tracer) adopt(fd int, flow uint16, opts []option) (*flowOutlet, error) {
-	o := &flowOutlet{flow: flow, ttl: -1, tos: -1, outlet: outlet{fd: fd, deaf: t.kind == Raw, via: Config{
-		Family: t.family, Source: t.cfg.Source, Interface: t.cfg.Interface, Mark: t.cfg.Mark,
-	}}}
+	o := &flowOutlet{flow: flow, ttl: -1, tos: -1, outlet: outlet{fd: fd, deaf: t.kind == Raw, via: t.via()}}
 	err := setOptions(fd, opts)
 	if err == nil {
 		// A kernel without timestamps costs accuracy, not the run.
