@@ -72,6 +72,14 @@ type HalfOpen struct {
 	sort    func(*Reply) // h.sorted, made once
 }
 
+// SYNSize is the length of a HalfOpen's packets of family f, bytes.
+func SYNSize(f Family) int {
+	if f == IPv6 {
+		return headerLen6 + synLen
+	}
+	return headerLen4 + synLen
+}
+
 // OpenHalfOpen opens the sockets; what follows needs no privileges. Of cfg Family,
 // Source, Interface, Mark, TTL, TOS, RecvBuf and SendBuf count. It returns
 // *PermissionError without CAP_NET_RAW, errors.ErrUnsupported (wrapped) where the

@@ -418,6 +418,34 @@ func TestHalfOpenLocalFailures(t *testing.T) {
 	})
 }
 
+// What waits for a neighbour that does not answer fills the send buffer: then
+// fewer are taken, and more when the kernel has given it up.
+func TestHalfOpenFull(t *testing.T) {
+	l := lab.Pair(t, lab.Veth{})
+	h := halfOpenIn(t, l, Config{SendBuf: 8 << 10})
+	var ps []SYN
+	for i := range uint16(200) {
+		ps = append(ps, SYN{To: netip.AddrPortFrom(netip.MustParseAddr("192.0.2.99"), i+1), Try: 1})
+	}
+	n, err := h.Send(ps)
+	if n == 0 || n >= len(ps) || CauseOf(err) != Full {
+		t.Fatalf("sent %d of %d: %v", n, len(ps), err)
+	}
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		if n, err = h.Send(ps[:1]); n == 1 {
+			break
+		}
+		if CauseOf(err) != Full || time.Now().After(deadline) {
+			t.Fatalf("sent %d: %v", n, err)
+		}
+	}
+	// Our own kernel says that nobody is there, and quotes the SYN.
+	a := h.hears(t, 1)[0]
+	if a.Event != Error || a.Type != typeUnreachable4 || a.Code != 1 || a.From != me4 || a.Source != me4 {
+		t.Errorf("%+v", a)
+	}
+}
+
 // Without an IPv6 address but ::1 nothing leaves, as no answer could come.
 func TestHalfOpenHomeless(t *testing.T) {
 	l := lab.Start(t, lab.Topology{})
@@ -630,4 +658,3 @@ func BenchmarkHalfOpen(b *testing.B) {
 		})
 	}
 }
-

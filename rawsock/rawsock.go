@@ -1,6 +1,7 @@
 // Package rawsock owns every byte of a packet and every raw descriptor: it
 // builds and parses ICMP echo messages (RFC 792, RFC 4443), and whole packets
-// that ask their way with what routers say of them (RFC 4884, 4950, 5837). It
+// that ask their way with what routers say of them (RFC 4884, 4950, 5837), or
+// whether somebody listens (RFC 9293). It
 // opens its own sockets, and brings back what the kernel knows about each packet:
 // when it left and when it arrived (SO_TIMESTAMPING), who rejected it (the
 // error queue), what was dropped for want of buffer (SO_RXQ_OVFL).

@@ -77,11 +77,14 @@ const (
 	synRoom = 1 << 16
 
 	// synRecvBuf is the receive buffer asked for, and answerCost what an answer
-	// takes of it, as the kernel counts: no more SYNs leave at once than have
-	// answers with room, should all come before one is read.
+	// takes of it at most, as the kernel counts: no more SYNs leave at once than
+	// have answers with room, should all come before one is read. Nor more than
+	// mostBurst: on this host, SYN, answer and RST wait in one queue of 1000
+	// (net.core.netdev_max_backlog).
 	synRecvBuf = 4 << 20
-	answerCost = 1280
+	answerCost = 2304
 	leastBurst = 64
+	mostBurst  = 256
 	// synSendBuf is the send buffer asked for: packets to neighbours that do not
 	// answer wait in it for seconds.
 	synSendBuf = 8 << 20
@@ -90,9 +93,6 @@ const (
 	// fullGiveUp, the try that comes next has failed, and that is our fault.
 	fullWait   = time.Millisecond
 	fullGiveUp = 10 * time.Second
-
-	// synSize is the length of a SYN packet, bytes: IPv6, with options.
-	synSize = 80
 )
 
 // OpenHalfOpen opens the sockets for families; those of another are opened when
@@ -157,7 +157,7 @@ func (h *HalfOpen) lane(f rawsock.Family) *synLane {
 		(*l).err = err
 		return *l
 	}
-	(*l).synSocket, (*l).burst = s, max(leastBurst, s.RecvBuf()/answerCost)
+	(*l).synSocket, (*l).burst = s, min(max(leastBurst, s.RecvBuf()/answerCost), mostBurst)
 	return *l
 }
 
@@ -255,7 +255,7 @@ func (h *HalfOpen) refused(dst netip.Addr, err error) crew.Answer {
 			return a
 		}
 	}
-	reason, _, why := engine.Via{Target: dst, Socket: h.cfg}.Explain(err, synSize)
+	reason, _, why := engine.Via{Target: dst, Socket: h.cfg}.Explain(err, rawsock.SYNSize(rawsock.FamilyOf(dst)))
 	return unsent(reason, why)
 }
 

@@ -1,6 +1,7 @@
 // Package tcpprobe asks by TCP (RFC 9293) whether somebody is there: one
-// connect a try, which a listener answers with a SYN-ACK, any other host with an
-// RST, and a firewall with an ICMP error or not at all.
+// connect a try, or with a HalfOpen no more than its SYN, which a listener answers
+// with a SYN-ACK, any other host with an RST, and a firewall with an ICMP error or
+// not at all.
 //
 // What surprises: connect(2) says "connection refused" for an RST and for an
 // ICMP port-unreachable alike, whoever sent it, and "no route to host" for most
