@@ -10,9 +10,15 @@ import (
 	"golang.org/x/net/bpf"
 )
 
-// passes runs the filter of an inlet on a whole packet, in a machine that runs
-// the very program the kernel gets.
+// passes runs the filter of an inlet of a Tracer on a whole packet.
 func passes(t *testing.T, probed Proto, flow uint16, b []byte) bool {
+	t.Helper()
+	return passesProgram(t, b, func(f Family, heard uint8) []bpf.Instruction { return tracerFilter(f, heard, probed, flow) })
+}
+
+// passesProgram runs a filter on a whole packet, in a machine that runs the very
+// program the kernel gets.
+func passesProgram(t *testing.T, b []byte, program func(f Family, heard uint8) []bpf.Instruction) bool {
 	t.Helper()
 	h, body, ok := parsePacket(b)
 	if !ok {
@@ -22,8 +28,7 @@ func passes(t *testing.T, probed Proto, flow uint16, b []byte) bool {
 	if b[0]>>4 == 6 {
 		f, b = IPv6, body
 	}
-	heard := h.proto
-	vm, err := bpf.NewVM(tracerFilter(f, heard, probed, flow))
+	vm, err := bpf.NewVM(program(f, h.proto))
 	if err != nil {
 		t.Fatal(err)
 	}

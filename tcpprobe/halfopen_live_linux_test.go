@@ -108,18 +108,7 @@ func TestLiveHalfOpenRejections(t *testing.T) {
 // Open, closed and silent hosts are told apart, over real round trips; tries that
 // are under way at once are answered each.
 func TestLiveHalfOpenAnswers(t *testing.T) {
-	l := lab.Start(t, lab.Topology{
-		Out:  lab.Link{Delay: 10 * ms},
-		Back: lab.Link{Delay: 10 * ms},
-		Hops: []lab.Hop{{Addrs: crewtest.Routers}},
-		Hosts: []lab.Host{
-			{At: crewtest.At(1), TCP: []uint16{443}},
-			{At: crewtest.At(2)},
-			{At: crewtest.At(3), Silent: true},
-			{At: crewtest.At(4), Drop: lab.Filter{TCP: true}},
-		},
-	})
-	h := halfOpenIn(t, l, rawsock.Config{})
+	h := halfOpenIn(t, lab.Start(t, answering), rawsock.Config{})
 	var tries []crew.Try
 	for host := range 4 {
 		for n := range 3 {
@@ -269,11 +258,12 @@ func TestLiveHalfOpenFirewall(t *testing.T) {
 		fmt.Fprintf(&rules, "meta nfproto ipv4 tcp dport %d reject with %s\nmeta nfproto ipv6 tcp dport %d reject with %s\n", 1000+i, f.v4, 1000+i, f.v6)
 	}
 	rules.WriteString("tcp dport 2000 drop\n")
-	script := "table inet wall {\n"
+	var script strings.Builder
+	script.WriteString("table inet wall {\n")
 	for _, hook := range []string{"input", "forward"} {
-		script += fmt.Sprintf("chain %s {\ntype filter hook %s priority 0;\n%s}\n", hook, hook, rules.String())
+		fmt.Fprintf(&script, "chain %s {\ntype filter hook %s priority 0;\n%s}\n", hook, hook, rules.String())
 	}
-	nft(t, l.Far, script+"}\n")
+	nft(t, l.Far, script.String()+"}\n")
 
 	h := halfOpenIn(t, l, rawsock.Config{})
 	var tries []crew.Try

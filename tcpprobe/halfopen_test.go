@@ -282,6 +282,7 @@ func TestHalfOpenVerdicts(t *testing.T) {
 
 // The kernel's stamp says when an answer was there, unless it cannot be.
 func TestHalfOpenArrival(t *testing.T) {
+	const ms = time.Millisecond
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeSocket{room: -1}
 		h := fakeHalfOpen(f)

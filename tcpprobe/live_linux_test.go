@@ -63,19 +63,22 @@ func TestLiveRejections(t *testing.T) {
 	}
 }
 
+// answering has an open host, a closed one and two silent ones.
+var answering = lab.Topology{
+	Out:  lab.Link{Delay: 10 * ms},
+	Back: lab.Link{Delay: 10 * ms},
+	Hops: []lab.Hop{{Addrs: crewtest.Routers}},
+	Hosts: []lab.Host{
+		{At: crewtest.At(1), TCP: []uint16{443}},
+		{At: crewtest.At(2)},
+		{At: crewtest.At(3), Silent: true},
+		{At: crewtest.At(4), Drop: lab.Filter{TCP: true}},
+	},
+}
+
 // Open, closed and silent hosts are told apart, over real round trips.
 func TestLiveAnswers(t *testing.T) {
-	l := lab.Start(t, lab.Topology{
-		Out:  lab.Link{Delay: 10 * ms},
-		Back: lab.Link{Delay: 10 * ms},
-		Hops: []lab.Hop{{Addrs: crewtest.Routers}},
-		Hosts: []lab.Host{
-			{At: crewtest.At(1), TCP: []uint16{443}},
-			{At: crewtest.At(2)},
-			{At: crewtest.At(3), Silent: true},
-			{At: crewtest.At(4), Drop: lab.Filter{TCP: true}},
-		},
-	})
+	l := lab.Start(t, answering)
 	got := sweepIn(t, l, SweepConfig{Port: 443, Timeout: time.Second, Retries: 1}, both(1, 2, 3, 4))
 	want := []probe.Result{
 		{Status: probe.Reply, Reason: probe.Connected, Seq: 1},
