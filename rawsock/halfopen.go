@@ -64,8 +64,9 @@ type HalfOpen struct {
 	t       *Tracer
 	cfg     Config
 	cookies synCookies
-	zones   []string // of the targets so far, from place 1 on: answers come without
-	most    int      // the highest Try so far
+	zones   []string  // of the targets so far, from place 1 on: answers come without
+	most    int       // the highest Try so far
+	routed  time.Time // since when answers about routes are remembered
 	batch   []Probe
 	answer  SYNAnswer
 	visit   func(*SYNAnswer)
@@ -129,6 +130,10 @@ func (h *HalfOpen) Close() error { return h.t.close() }
 // Groups and broadcast addresses are refused, as by connect(2). It does not
 // allocate unless it fails or a zone is new.
 func (h *HalfOpen) Send(ps []SYN) (n int, err error) {
+	if now := time.Now(); now.Sub(h.routed) > sourcesFor {
+		h.t.forgetSources()
+		h.routed = now
+	}
 	for n < len(ps) && err == nil {
 		h.batch = h.batch[:0]
 		for i := range min(len(ps)-n, synBatch) {
@@ -147,8 +152,14 @@ func (h *HalfOpen) Send(ps []SYN) (n int, err error) {
 	return n, err
 }
 
-// synBatch is how many SYNs are prepared at once.
-const synBatch = 64
+const (
+	// synBatch is how many SYNs are prepared at once.
+	synBatch = 64
+	// sourcesFor is how long the source address of a destination is believed: a
+	// packet from one that this host has no more leaves without an error, and is
+	// never answered.
+	sourcesFor = time.Second
+)
 
 // probe returns the packet of s.
 func (h *HalfOpen) probe(s *SYN) (Probe, error) {

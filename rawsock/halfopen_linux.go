@@ -18,6 +18,8 @@ func (t *Tracer) defaultTTL() int {
 	return n
 }
 
+func (t *Tracer) forgetSources() { clear(t.sources) }
+
 // recvBuf is the receive buffer for answers, bytes.
 func (t *Tracer) recvBuf() int {
 	n, _ := unix.GetsockoptInt(t.inlets[len(t.inlets)-1].fd, unix.SOL_SOCKET, unix.SO_RCVBUF)

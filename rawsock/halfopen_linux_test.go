@@ -456,6 +456,21 @@ func TestHalfOpenHomeless(t *testing.T) {
 	}
 }
 
+// A source address that this host has no more is not used for long.
+func TestHalfOpenNewAddress(t *testing.T) {
+	l := lab.Pair(t, lab.Veth{Neighbours: true})
+	h := halfOpenIn(t, l, Config{Family: IPv4})
+	to := netip.AddrPortFrom(hopOf(me4), 9)
+	h.ask(t, to)
+	h.hears(t, 1)
+	l.Must(l.AddAddr(netip.MustParsePrefix("192.0.2.77/24")))
+	l.Must(l.RemoveAddr(me4))
+	h.routed = h.routed.Add(-2 * sourcesFor)
+	l.Must(l.Namespace.Up())
+	h.ask(t, to)
+	h.hears(t, 1)
+}
+
 // A link-local target is reached through its zone.
 func TestHalfOpenLinkLocal(t *testing.T) {
 	l := lab.Pair(t, lab.Veth{Neighbours: true})

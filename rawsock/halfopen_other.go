@@ -11,4 +11,6 @@ func (tracer) defaultTTL() int { return 64 }
 
 func (tracer) recvBuf() int { return 0 }
 
+func (tracer) forgetSources() {}
+
 func (tracer) source(netip.Addr) (netip.Addr, error) { return netip.Addr{}, errors.ErrUnsupported }
