@@ -2,6 +2,7 @@ package scan
 
 import (
 	"cmp"
+	"net/netip"
 	"time"
 
 	"netprobe/internal/crew"
@@ -46,9 +47,10 @@ type Limiter interface {
 
 // Begun is how far an earlier run came with a host it had begun.
 type Begun struct {
-	Index uint64   `json:"host"`
-	Next  int      `json:"next"`            // position in the host's order of ports; all before are decided,
-	Again []uint16 `json:"again,omitempty"` // but for the ports at these positions
+	Index uint64     `json:"host"`
+	Addr  netip.Addr `json:"addr"`
+	Next  int        `json:"next"`            // position in the host's order of ports; all before are decided,
+	Again []uint16   `json:"again,omitempty"` // but for the ports at these positions
 }
 
 func (cfg *Config) complete() {

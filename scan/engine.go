@@ -40,8 +40,8 @@ type Engine struct {
 	emit    func(probe.Result)
 	target  probe.Target // of the outcome being emitted
 
-	from   map[uint64]Begun // what is left of an earlier run's hosts
-	place  []uint16         // by port number: its place in Config.Ports, plus 1
+	from   map[hostKey]Begun // what is left of an earlier run's hosts
+	place  []uint16          // by port number: its place in Config.Ports, plus 1
 	hosts  map[netip.Addr]*host
 	active []*host // begun and not finished, in no order
 	queue  []*host // those that may have something to send
@@ -62,6 +62,12 @@ type Engine struct {
 	left      []Begun
 }
 
+// hostKey tells hosts apart: several addresses of a name share an index.
+type hostKey struct {
+	index uint64
+	addr  netip.Addr
+}
+
 // sending is whose a try is.
 type sending struct {
 	h *host
@@ -74,13 +80,13 @@ func New(cfg Config, t Transport) *Engine {
 	cfg.complete()
 	e := &Engine{
 		cfg: cfg, carrier: t, pacer: probe.NewPacer(cfg.Rate), window: newWindow(runStart, runLeast, runMost),
-		hosts: map[netip.Addr]*host{}, from: map[uint64]Begun{}, place: make([]uint16, 1<<16),
+		hosts: map[netip.Addr]*host{}, from: map[hostKey]Begun{}, place: make([]uint16, 1<<16),
 	}
 	for i, p := range cfg.Ports {
 		e.place[p] = uint16(i) + 1 // at most 65,535 ports: 0 is none
 	}
 	for _, b := range cfg.From {
-		e.from[b.Index] = b
+		e.from[hostKey{b.Index, b.Addr}] = b
 	}
 	return e
 }

@@ -85,7 +85,7 @@ func (e *Engine) admit(now time.Duration) *host {
 			}
 		}
 		h := e.newHost(c)
-		delete(e.from, c.Index)
+		delete(e.from, hostKey{c.Index, c.Addr})
 		if h.word.Left == 0 {
 			continue
 		}

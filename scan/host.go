@@ -56,7 +56,7 @@ func (e *Engine) newHost(c probe.Candidate) *host {
 		h.limit = e.cfg.Limit()
 	}
 	h.word = probe.ScannedHost{Ports: n, Left: n}
-	from, begun := e.from[c.Index]
+	from, begun := e.from[hostKey{c.Index, c.Addr}]
 	if begun || e.cfg.Shard.N > 1 {
 		h.leaveOut(e, from)
 	}
@@ -173,7 +173,7 @@ func (h *host) left(p uint16, now time.Duration) {
 
 // begun is how far this run came with h, for a later one to go on from.
 func (h *host) begun() Begun {
-	b := Begun{Index: h.Index, Next: int(h.next)}
+	b := Begun{Index: h.Index, Addr: h.Addr, Next: int(h.next)}
 	for i := range h.next {
 		if s := &h.ports[h.order.At(i)]; !s.other && !s.decided {
 			b.Again = append(b.Again, uint16(i))

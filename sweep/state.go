@@ -30,6 +30,8 @@ type State struct {
 	Shard     probe.Shard
 	Position  uint64
 	Undecided []uint64 // indices of hosts to ask (again), sorted
+
+	Rest json.RawMessage // what else the run keeps of these hosts; nil for nothing
 }
 
 const (
@@ -47,6 +49,8 @@ type stateFile struct {
 	Shards    uint64 `json:"shards"`
 	Position  uint64 `json:"position"`
 	Undecided string `json:"undecided,omitempty"` // differences as varints, in base64
+
+	Rest json.RawMessage `json:"rest,omitempty"`
 }
 
 // State returns what a later run needs to go on: undecided are the indices of
@@ -174,7 +178,7 @@ func parseState(b []byte) (*State, error) {
 	}
 	s := &State{
 		Digest: f.Digest, Seed: f.Seed, Ordered: f.Ordered,
-		Shard: probe.Shard{I: f.Shard, N: f.Shards}, Position: f.Position,
+		Shard: probe.Shard{I: f.Shard, N: f.Shards}, Position: f.Position, Rest: f.Rest,
 	}
 	if s.Shard.I == 0 || !s.Shard.Valid() {
 		return nil, errDamaged
@@ -239,7 +243,7 @@ func WriteState(path string, s *State) error {
 func (s *State) encode() ([]byte, error) {
 	b, err := json.Marshal(stateFile{
 		Version: stateVersion, Digest: s.Digest, Seed: s.Seed, Ordered: s.Ordered,
-		Shard: max(s.Shard.I, 1), Shards: s.Shard.Step(), Position: s.Position, Undecided: pack(s.Undecided),
+		Shard: max(s.Shard.I, 1), Shards: s.Shard.Step(), Position: s.Position, Undecided: pack(s.Undecided), Rest: s.Rest,
 	})
 	return append(b, '\n'), err
 }

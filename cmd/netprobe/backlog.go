@@ -50,6 +50,17 @@ func (b *backlog) passed(n int) {
 // waiting is the number of bytes nobody has read yet.
 func (b *backlog) waiting() int64 { return b.taken.Load() - b.written.Load() }
 
+// hold reports whether too much waits for more to be asked. wake is called when
+// little is left.
+func (b *backlog) hold(wake func()) bool {
+	if b.waiting() <= backlogHigh {
+		return false
+	}
+	b.wake = wake
+	b.held.Store(true)
+	return b.waiting() >= backlogLow || !b.held.Swap(false)
+}
+
 // drain waits until everything is read, or ctx ends.
 func (b *backlog) drain(ctx context.Context) {
 	ticker := time.NewTicker(20 * time.Millisecond)
@@ -78,13 +89,8 @@ func (g *gate) Notify(wake func()) {
 }
 
 func (g *gate) Next() (probe.Candidate, probe.Supply) {
-	b := g.backlog
-	if b.waiting() > backlogHigh {
-		b.wake = g.wake
-		b.held.Store(true)
-		if b.waiting() >= backlogLow || !b.held.Swap(false) {
-			return probe.Candidate{}, probe.Later
-		}
+	if g.backlog.hold(g.wake) {
+		return probe.Candidate{}, probe.Later
 	}
 	return g.Source.Next()
 }

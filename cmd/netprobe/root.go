@@ -54,7 +54,7 @@ func newRoot(args []string) *cobra.Command {
 	// exported method: that is a quarter of the binary.
 	root.Flags().Bool("version", false, "")
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newPing(args), newSweep(args), newTrace(args), newLab(), newLabInside(), newVersion(), newCompletion())
+	root.AddCommand(newPing(args), newSweep(args), newScan(args), newTrace(args), newLab(), newLabInside(), newVersion(), newCompletion())
 	return root
 }
 

@@ -72,7 +72,7 @@ func (s *sweepRun) run(ctx context.Context) error {
 }
 
 // announce sets up what shows the run.
-func (s *sweepRun) announce(out *outlets, c *crew) error {
+func (s *sweepRun) announce(out *outlets, c *sweepCrew) error {
 	// A list is all there is to a run with -a or -u; its -q, as fping's, is about
 	// what else there is to say.
 	views, err := out.views(s.flags, s.display, s.flags.quiet && s.f.listed() == "", 0)
@@ -100,7 +100,7 @@ func (s *sweepRun) announce(out *outlets, c *crew) error {
 
 // drive lets the crew ask while targets are read and looked up beside it. It
 // returns the error that ended the run, nil if it ended as it should.
-func (s *sweepRun) drive(ctx context.Context, c *crew) error {
+func (s *sweepRun) drive(ctx context.Context, c *sweepCrew) error {
 	if err := s.report.Load().Begin(); err != nil {
 		return &probe.SinkError{Err: err}
 	}

@@ -20,8 +20,8 @@ import (
 // directions: a transmit timestamp costs one more receive a packet.
 const stampedHosts = 1 << 16
 
-// A crew is what asks the hosts of a sweep: one engine for each kind of probe.
-type crew struct {
+// A sweepCrew is what asks the hosts of a sweep: one engine for each kind of probe.
+type sweepCrew struct {
 	probe.Prober
 	gate *gate       // before the hosts
 	echo *icmp.Sweep // nil without a stage of ICMP
@@ -33,9 +33,9 @@ type crew struct {
 
 // open makes the crew, with its sockets open. That is the last thing that may
 // need privileges.
-func (s *sweepRun) open() (*crew, error) {
+func (s *sweepRun) open() (*sweepCrew, error) {
 	f := s.f
-	c := &crew{gate: &gate{Source: s.hosts}, pace: probe.NewGovernor(probe.GovernorConfig{
+	c := &sweepCrew{gate: &gate{Source: s.hosts}, pace: probe.NewGovernor(probe.GovernorConfig{
 		Rate: f.rate, Adaptive: f.adaptive, Ordered: f.ordered, Timeout: f.timeout, Backoff: f.backoff,
 	})}
 	if f.asks("icmp") {
@@ -83,7 +83,7 @@ func (s *sweepRun) openEcho(pace *probe.Governor) (*icmp.Sweep, error) {
 }
 
 // sweeper returns what makes the engine of one stage of c.
-func (s *sweepRun) sweeper(k kind, c *crew) func(probe.Source) (probe.Prober, error) {
+func (s *sweepRun) sweeper(k kind, c *sweepCrew) func(probe.Source) (probe.Prober, error) {
 	f := s.f
 	return func(src probe.Source) (probe.Prober, error) {
 		switch k.proto {
@@ -119,7 +119,7 @@ func (f *sweepFlags) socketConfig() rawsock.Config {
 }
 
 // check reports why some engine could not send anything at all.
-func (c *crew) check(f *runFlags) error {
+func (c *sweepCrew) check(f *runFlags) error {
 	for _, check := range c.checks {
 		if err := check(); err != nil {
 			return openFailure(err, f)
@@ -129,7 +129,7 @@ func (c *crew) check(f *runFlags) error {
 }
 
 // packets is how many have left so far.
-func (c *crew) packets() (n uint64) {
+func (c *sweepCrew) packets() (n uint64) {
 	for _, sent := range c.sent {
 		n += sent()
 	}
@@ -137,20 +137,20 @@ func (c *crew) packets() (n uint64) {
 }
 
 // describe fills in what the run record says of the sockets.
-func (c *crew) describe(h *output.Header) {
+func (c *sweepCrew) describe(h *output.Header) {
 	h.Socket = "connect"
 	if c.echo != nil {
 		h.Socket, h.Clock = c.echo.Kind().String(), c.echo.Clock()
 	}
 }
 
-func (c *crew) close() {
+func (c *sweepCrew) close() {
 	if c.echo != nil {
 		c.echo.Close()
 	}
 }
 
-func (c *crew) doubts() []string {
+func (c *sweepCrew) doubts() []string {
 	if c.echo == nil {
 		return nil
 	}
@@ -175,7 +175,7 @@ func (f *sweepFlags) patience() time.Duration {
 	return time.Duration(min(sum*float64(max(len(f.kinds), 1)), year.Seconds()) * float64(time.Second))
 }
 
-func (c *crew) log(log *slog.Logger) {
+func (c *sweepCrew) log(log *slog.Logger) {
 	log.Info("pace", "rate", math.Round(c.pace.Rate()), "subnets_slowed", c.pace.Slowed())
 	if c.echo == nil {
 		return

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"sync"
+
+	"netprobe/probe"
+	"netprobe/stats"
+)
+
+// alive is a Source of hosts that answered a sweep.
+type alive struct {
+	sweep probe.Prober
+
+	mu      sync.Mutex
+	wake    func()
+	hosts   []probe.Candidate
+	over    bool
+	silent  uint64   // hosts that did not answer
+	failed  uint64   // hosts that could not be asked
+	pending []uint64 // Index of those that were cut off
+	why     error    // of the first that failed
+}
+
+func (a *alive) Notify(wake func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.wake = wake
+}
+
+func (a *alive) Next() (probe.Candidate, probe.Supply) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case len(a.hosts) > 0:
+		c := a.hosts[0]
+		a.hosts = a.hosts[1:]
+		return c, probe.Ready
+	case a.over:
+		return probe.Candidate{}, probe.Over
+	}
+	return probe.Candidate{}, probe.Later
+}
+
+// run sweeps until there is nobody left to ask.
+func (a *alive) run(ctx context.Context) error {
+	err := a.sweep.Probe(ctx, a.take)
+	a.mu.Lock()
+	a.over = true
+	wake := a.wake
+	a.mu.Unlock()
+	if wake != nil {
+		wake()
+	}
+	return err
+}
+
+// take is told what became of a host of the sweep.
+func (a *alive) take(r probe.Result) {
+	if !r.Outcome() {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch stats.StateOf(&r) {
+	case stats.HostAlive:
+		a.hosts = append(a.hosts, probe.Candidate{Index: uint64(r.Target.ID), Addr: r.Target.Addr.Addr(), Name: r.Target.Name})
+		if a.wake != nil {
+			a.wake()
+		}
+	case stats.HostFailed:
+		a.failed++
+		if a.why == nil {
+			a.why = r.Err
+		}
+	case stats.HostPending:
+		a.pending = append(a.pending, uint64(r.Target.ID))
+	default:
+		a.silent++
+	}
+}
+
+// left are the hosts that were handed to the sweep and not to the scan.
+func (a *alive) left() []uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	left := a.pending
+	for _, c := range a.hosts {
+		left = append(left, c.Index)
+	}
+	return left
+}
