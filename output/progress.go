@@ -101,16 +101,16 @@ func (p *Progress) parts() []progressPart {
 // says also that nobody knows how long, and where the run ends before.
 func (p *Progress) time() []progressPart {
 	left, ok := p.left()
-	budget := max(p.Budget-p.Elapsed, 0)
+	budget := ceilSecond(max(p.Budget-p.Elapsed, 0))
 	switch {
 	case ok && p.Budget > 0 && left > budget:
-		return []progressPart{{"ETA " + wholeSeconds(left), 3}, {"budget ends in " + wholeSeconds(budget+time.Second-1), 2}}
+		return []progressPart{{"ETA " + wholeSeconds(left), 3}, {"budget ends in " + wholeSeconds(budget), 2}}
 	case ok:
 		return []progressPart{{"ETA " + wholeSeconds(left), 3}}
 	case !p.Ports || p.Known && p.Decided >= p.Planned:
 		return []progressPart{{wholeSeconds(max(p.Elapsed, 0)), 5}}
 	case p.Budget > 0:
-		return []progressPart{{"ETA unknown", 3}, {"budget ends in " + wholeSeconds(budget+time.Second-1), 2}}
+		return []progressPart{{"ETA unknown", 3}, {"budget ends in " + wholeSeconds(budget), 2}}
 	}
 	return []progressPart{{"ETA unknown", 3}, {wholeSeconds(max(p.Elapsed, 0)), 5}}
 }
@@ -129,7 +129,7 @@ func (p *Progress) percent() int {
 // left returns how long the rest is likely to take.
 func (p *Progress) left() (d time.Duration, ok bool) {
 	if p.ETA > 0 {
-		return p.ETA + time.Second - 1, p.ETA <= longestETA
+		return ceilSecond(p.ETA), p.ETA <= longestETA
 	}
 	if !p.Known || p.Rate <= 0 || p.Decided >= p.Planned {
 		return 0, false
@@ -143,6 +143,9 @@ func (p *Progress) left() (d time.Duration, ok bool) {
 	}
 	return time.Duration(seconds*float64(time.Second)) + time.Second - 1, true
 }
+
+// ceilSecond returns d in whole seconds, rounded up.
+func ceilSecond(d time.Duration) time.Duration { return (d + time.Second - 1).Truncate(time.Second) }
 
 // perSecond returns a rate as people read it: "12,000/s", "0.5/s".
 func perSecond(rate float64) string {

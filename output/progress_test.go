@@ -49,11 +49,46 @@ func TestAppendProgress(t *testing.T) {
 	}
 }
 
+// A scan counts ports, says so if nobody knows how long it takes, and when its
+// budget is over before that.
+func TestAppendProgressOfPorts(t *testing.T) {
+	scan := Progress{Ports: true, Asked: 4000, Decided: 3_561, Planned: 10_240, Known: true, Alive: 17, Rate: 120, Pace: 500, Elapsed: 20 * time.Second}
+	with := func(change func(*Progress)) Progress {
+		p := scan
+		change(&p)
+		return p
+	}
+	for _, tt := range []struct {
+		name string
+		p    Progress
+		cols int
+		want string
+	}{
+		{"whole", scan, 0, "34 %  3,561 of 10,240 ports  17 open  500/s  ETA 56 s"},
+		{"no room for the rate", scan, 50, "34 %  3,561 of 10,240 ports  17 open  ETA 56 s"},
+		{"no rate yet", with(func(p *Progress) { p.Rate = 0 }), 0, "34 %  3,561 of 10,240 ports  17 open  500/s  ETA unknown  20 s"},
+		{"most are not decided yet", with(func(p *Progress) { p.Decided, p.Blind = 20, time.Minute }), 0, "0 %  20 of 10,240 ports  17 open  500/s  ETA unknown  20 s"},
+		{"hosts still listed", with(func(p *Progress) { p.Known = false }), 0, "3,561 ports  17 open  500/s  ETA unknown  20 s"},
+		{"known better", with(func(p *Progress) { p.ETA = 15 * time.Minute }), 0, "34 %  3,561 of 10,240 ports  17 open  500/s  ETA 15 min"},
+		{"known for ever", with(func(p *Progress) { p.ETA = longestETA + 1 }), 0, "34 %  3,561 of 10,240 ports  17 open  500/s  ETA unknown  20 s"},
+		{"budget is enough", with(func(p *Progress) { p.Budget = 2 * time.Minute }), 0, "34 %  3,561 of 10,240 ports  17 open  500/s  ETA 56 s"},
+		{"budget is not", with(func(p *Progress) { p.Budget = 30 * time.Second }), 0, "34 %  3,561 of 10,240 ports  17 open  500/s  ETA 56 s  budget ends in 10 s"},
+		{"budget is over", with(func(p *Progress) { p.Budget = time.Second }), 0, "34 %  3,561 of 10,240 ports  17 open  500/s  ETA 56 s  budget ends in 0 s"},
+		{"nobody knows, but the budget", with(func(p *Progress) { p.Rate, p.Budget = 0, 30*time.Second }), 0, "34 %  3,561 of 10,240 ports  17 open  500/s  ETA unknown  budget ends in 10 s"},
+		{"all", with(func(p *Progress) { p.Decided = p.Planned }), 0, "100 %  10,240 of 10,240 ports  17 open  500/s  20 s"},
+	} {
+		if got := string(AppendProgress(nil, tt.p, tt.cols)); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
 // Whatever the width, the line fits and is the start of the same thoughts.
 func TestProgressFits(t *testing.T) {
 	p := Progress{Asked: 1, Decided: 1_234_567, Planned: 7_654_321, Known: true, Alive: 99_999, Rate: 123_456, Elapsed: time.Hour}
-	for _, known := range []bool{true, false} {
-		p.Known = known
+	for i := range 4 {
+		p.Known, p.Ports = i&1 > 0, i&2 > 0
+		p.Budget = time.Duration(i) * time.Hour
 		for cols := 1; cols < 90; cols++ {
 			line := string(AppendProgress(nil, p, cols))
 			if runewidth.StringWidth(line) >= cols || strings.HasSuffix(line, " ") {
