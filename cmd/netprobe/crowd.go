@@ -8,7 +8,6 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -31,7 +30,6 @@ type crowd struct {
 	hosts   *sweep.Hosts
 	from    *sweep.State // where an earlier run stopped; nil for none
 	bad     *bads
-	screen  *os.File    // stderr if progress is shown there
 	ending  atomic.Bool // a signal came: no further host is asked
 }
 

@@ -57,7 +57,7 @@ const (
 	progressWindow = 5 * time.Second
 )
 
-// A meter measures how many there are a second: of hosts decided, or packets.
+// A meter measures how many there are a second: of hosts or ports decided, or packets.
 type meter struct {
 	mu    sync.Mutex
 	marks [progressWindow / progressEvery]mark // a ring
@@ -99,50 +99,66 @@ func (s *sweepRun) progress() output.Progress {
 		Elapsed: now.Sub(s.head.Start), Blind: s.f.patience() + progressWindow/2,
 	}
 	p.Planned, p.Known = s.hosts.Planned()
-	p.Rate = s.meter.rate(now, p.Decided)
-	p.Pace = s.pace.rate(now, s.head.Sweep.Sent())
+	p.Rate = s.gauge.done.rate(now, p.Decided)
+	p.Pace = s.gauge.sent.rate(now, s.head.Sweep.Sent())
 	return p
 }
 
-// showProgress has a line on stderr say how far the run is, if that is a
-// terminal, and everything else on the same terminal keep out of its way.
-func (s *crowd) showProgress(stderr io.Writer) {
+// A gauge measures how fast a run of one pass is, and shows on a terminal how far.
+type gauge struct {
+	done   meter    // of what is decided: hosts, or ports
+	sent   meter    // of packets
+	screen *os.File // stderr if progress is shown there
+}
+
+// show has a line on stderr say how far the run is, if that is a terminal, and
+// everything else on the same terminal keep out of its way.
+func (g *gauge) show(c *common, stderr io.Writer) {
 	file, ok := stderr.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) || dumb() {
 		return
 	}
-	s.screen = file
-	s.line = output.NewStatusLine(s.stdout, file)
-	s.stderr = s.line.Messages()
-	s.logTo(s.stderr)
+	g.screen = file
+	c.line = output.NewStatusLine(c.stdout, file)
+	c.stderr = c.line.Messages()
+	c.logTo(c.stderr)
 }
 
 // hideProgress ends the line for good.
-func (s *crowd) hideProgress() {
-	if s.line != nil {
-		s.line.Close()
+func (c *common) hideProgress() {
+	if c.line != nil {
+		c.line.Close()
 	}
 }
 
-// watchProgress measures, and shows on a terminal, how far the run is, until ctx
-// ends.
-func (s *sweepRun) watchProgress(ctx context.Context) {
+// watch measures, and shows on a terminal, how far the run is that began at
+// start, until ctx ends. counts returns what is decided and the packets that
+// left, progress what is shown.
+func (g *gauge) watch(ctx context.Context, c *common, start time.Time, counts func() (done, sent uint64), progress func() output.Progress) {
 	ticker := time.NewTicker(progressEvery)
 	defer ticker.Stop()
-	s.meter.sample(s.head.Start, 0)
-	s.pace.sample(s.head.Start, 0)
+	g.done.sample(start, 0)
+	g.sent.sample(start, 0)
 	for {
 		select {
 		case now := <-ticker.C:
-			if s.line != nil {
-				s.line.Set(string(output.AppendProgress(nil, s.progress(), columns(s.screen))))
+			if c.line != nil {
+				c.line.Set(string(output.AppendProgress(nil, progress(), columns(g.screen))))
 			}
-			s.meter.sample(now, s.tally.decided.Load())
-			s.pace.sample(now, s.head.Sweep.Sent())
+			done, sent := counts()
+			g.done.sample(now, done)
+			g.sent.sample(now, sent)
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// watchProgress has the gauge watch a sweep.
+func (s *sweepRun) watchProgress(ctx context.Context) {
+	s.gauge.watch(ctx, &s.common, s.head.Start, func() (done, sent uint64) {
+		return s.tally.decided.Load(), s.head.Sweep.Sent()
+	}, s.progress)
 }
 
 // columns is the present width of a terminal in character cells.

@@ -52,7 +52,7 @@ func (f *scanFlags) prepare(cmd *cobra.Command, args []string) (*scanRun, error)
 		return nil, err
 	}
 	s.display = display{usual: func(bool, int) string { return "table" }, view: output.NewScanView}
-	s.showProgress(cmd.ErrOrStderr())
+	s.gauge.show(&s.common, cmd.ErrOrStderr())
 	if s.from, err = readState(f.resume); err != nil {
 		return nil, err
 	}

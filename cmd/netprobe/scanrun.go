@@ -32,8 +32,7 @@ type scanRun struct {
 	engine  *scan.Engine
 	sweep   *sweepCrew // what --alive asks with; nil without
 	alive   *alive     // whom it finds; nil without
-	meter   meter      // of ports decided
-	pace    meter      // of tries
+	gauge   gauge      // of ports decided, and tries
 }
 
 // run is the whole life of a run. Its error is a *failure or a status.
@@ -337,8 +336,8 @@ func (s *scanRun) progress() output.Progress {
 	for _, b := range s.begun {
 		p.Planned -= min(p.Planned, uint64(b.Next-len(b.Again)))
 	}
-	p.Rate = s.meter.rate(now, p.Decided)
-	p.Pace = s.pace.rate(now, c.Sent)
+	p.Rate = s.gauge.done.rate(now, p.Decided)
+	p.Pace = s.gauge.sent.rate(now, c.Sent)
 	return p
 }
 
@@ -350,30 +349,17 @@ func (s *scanRun) blind() time.Duration {
 	return 2*time.Second + progressWindow/2
 }
 
-// watchProgress measures, and shows on a terminal, how far the run is, until ctx
-// ends. Where the budget is too short, ports that were never asked come first.
+// watchProgress has the gauge watch the scan. Where the budget is too short, ports
+// that were never asked come first.
 func (s *scanRun) watchProgress(ctx context.Context) {
-	ticker := time.NewTicker(progressEvery)
-	defer ticker.Stop()
-	s.meter.sample(s.head.Start, 0)
-	s.pace.sample(s.head.Start, 0)
-	for {
-		select {
-		case now := <-ticker.C:
-			p := s.progress()
-			if s.line != nil {
-				s.line.Set(string(output.AppendProgress(nil, p, columns(s.screen))))
-			}
-			if p.Budget > 0 && p.Known && p.Rate > 0 {
-				left := time.Duration(float64(p.Planned-min(p.Planned, p.Decided)) / p.Rate * float64(time.Second))
-				s.engine.Hurry(left > p.Budget-p.Elapsed)
-			}
-			s.meter.sample(now, p.Decided)
-			s.pace.sample(now, s.engine.Counters().Sent)
-		case <-ctx.Done():
-			return
+	s.gauge.watch(ctx, &s.common, s.head.Start, func() (done, sent uint64) {
+		c, p := s.engine.Counters(), s.progress()
+		if p.Budget > 0 && p.Known && p.Rate > 0 {
+			left := time.Duration(float64(p.Planned-min(p.Planned, p.Decided)) / p.Rate * float64(time.Second))
+			s.engine.Hurry(left > p.Budget-p.Elapsed)
 		}
-	}
+		return c.Decided, c.Sent
+	}, s.progress)
 }
 
 // logRun says what happened inside.

@@ -54,7 +54,7 @@ func (f *sweepFlags) prepare(cmd *cobra.Command, args []string) (*sweepRun, erro
 		return nil, err
 	}
 	s.display = display{usual: func(bool, int) string { return "table" }, view: output.NewSweepView}
-	s.showProgress(cmd.ErrOrStderr())
+	s.gauge.show(&s.common, cmd.ErrOrStderr())
 	if s.from, err = readState(f.resume); err != nil {
 		return nil, err
 	}

@@ -23,8 +23,7 @@ type sweepRun struct {
 	notes []string // what the end has to say, where the output has no place for it
 	stats *stats.Sweep
 	tally *tally
-	meter meter // of hosts decided
-	pace  meter // of packets
+	gauge gauge
 }
 
 // run is the whole life of a run. Its error is a *failure or a status.
