@@ -49,7 +49,7 @@ func (v *scanGrepable) Result(*probe.Result, *stats.Target) error {
 func (v *scanGrepable) Refresh(time.Time) error { return nil }
 
 func (v *scanGrepable) host(h *stats.ScanHost) error {
-	if !h.Addr.IsValid() {
+	if !v.h.Scan.nmapShows(h) {
 		return nil
 	}
 	state := "Unknown"

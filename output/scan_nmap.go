@@ -41,6 +41,12 @@ func (h *ScanHeader) nmapReason(r probe.Reason) string {
 	return r.String()
 }
 
+// nmapShows reports whether there is anything to say of a host: with open ports
+// only, nothing of one that has none. In these formats a host has an address.
+func (h *ScanHeader) nmapShows(host *stats.ScanHost) bool {
+	return host.Addr.IsValid() && (!h.OpenOnly || host.Kind() == stats.ScanOpen)
+}
+
 // nmapState says what is known of a host: whether it answered, and how.
 func (h *ScanHeader) nmapState(host *stats.ScanHost) (state, reason string, ttl uint8) {
 	if !host.Up() {

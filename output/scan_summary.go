@@ -2,6 +2,7 @@ package output
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"netprobe/stats"
@@ -158,18 +159,17 @@ func spanText(d time.Duration) string {
 // lateAnswers returns "2 answers came when their ports were given up: 192.0.2.7:443
 // (a longer -W finds them)".
 func lateAnswers(s *stats.ScanSummary) string {
-	text := counted(s.LateAnswers, "answer") + " came after " + plural(int(min(s.LateAnswers, 2)), "its port was", "their ports were") + " given up: "
-	for i, p := range s.AnsweredLate {
-		if i == maxListed {
-			text += " and others"
-			break
-		}
-		if i > 0 {
-			text += ", "
-		}
-		text += scannedPort(p)
+	var ports []string
+	for _, p := range s.AnsweredLate[:min(len(s.AnsweredLate), maxListed)] {
+		ports = append(ports, scannedPort(p))
 	}
-	return text + " (a longer -W finds " + plural(len(s.AnsweredLate), "it", "them") + ")"
+	more := ""
+	if len(s.AnsweredLate) > maxListed {
+		more = " and others"
+	}
+	return fmt.Sprintf("%s came after %s given up: %s%s (a longer -W finds %s)", counted(s.LateAnswers, "answer"),
+		plural(int(min(s.LateAnswers, 2)), "its port was", "their ports were"), strings.Join(ports, ", "), more,
+		plural(len(s.AnsweredLate), "it", "them"))
 }
 
 // appendDifferences appends how the open ports of hosts differ from those

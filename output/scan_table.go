@@ -78,6 +78,8 @@ func (v *scanTable) shows(h *stats.ScanHost, fresh bool) bool {
 		return fresh
 	case scan.OpenOnly:
 		return false
+	case h.Failed() > 0 && h.Failed() < h.Ports: // what is not known of a host that is there
+		return true
 	}
 	return scan.Hosts > 0 && scan.Hosts <= fewHosts
 }

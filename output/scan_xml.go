@@ -57,8 +57,8 @@ func (v *scanXML) Result(*probe.Result, *stats.Target) error {
 func (v *scanXML) Refresh(time.Time) error { return nil }
 
 func (v *scanXML) host(h *stats.ScanHost) error {
-	if !h.Addr.IsValid() {
-		return nil // an element host has an address
+	if !v.h.Scan.nmapShows(h) {
+		return nil
 	}
 	b := append(v.buf[:0], "<host>"...)
 	state, reason, ttl := v.h.Scan.nmapState(h)

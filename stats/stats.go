@@ -11,6 +11,10 @@
 // answers, but jitter and outages are defined in the order of sending, so they
 // pass through a small window that puts them back in order first.
 //
+// Where everything is asked once there are no rows to keep: a Sweep counts hosts,
+// a Scan the ports of hosts in progress, and an Expectation says how the open
+// ports of a host differ from those that should be.
+//
 // A Set is not safe for concurrent use; probe.Run makes one call at a time.
 package stats
 
