@@ -44,22 +44,25 @@ type failures struct {
 	fresh bool
 }
 
-func (f *failures) add(r *probe.Result) {
+// add counts r, and returns the index of its kind: maxFailures if it is none of
+// those told apart.
+func (f *failures) add(r *probe.Result) int {
 	kind := kindOfFailure(r)
 	f.fresh = false
 	for i := range f.kinds {
 		if f.kinds[i] == kind {
 			f.seen[i].Count++
-			return
+			return i
 		}
 	}
 	if len(f.seen) == maxFailures {
 		f.other++
-		return
+		return maxFailures
 	}
 	f.fresh = true
 	f.kinds = append(f.kinds, kind)
 	f.seen = append(f.seen, Failure{r.Reason, r.Err, SweepHost{r.Target.Name, r.Target.Addr.Addr()}, 1})
+	return len(f.seen) - 1
 }
 
 func (f *failures) list() []Failure { return append([]Failure(nil), f.seen...) }

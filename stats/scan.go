@@ -124,12 +124,13 @@ func (s *Scan) outcome(r *probe.Result, d *probe.ScannedHost) {
 	if cut {
 		s.cut++
 	}
+	failure := 0
 	if r.Status == probe.Failed {
-		s.failures.add(r)
+		failure = s.failures.add(r)
 	}
 	h := s.host(r.Target)
 	retried, answers := h.retried, h.rtts.n
-	h.add(r, state, udp, s.cfg.All)
+	h.add(r, state, udp, failure, s.cfg.All)
 	s.retried += h.retried - retried
 	if h.rtts.n > answers {
 		s.rtts.add(r.RTT, s.rtts.n)

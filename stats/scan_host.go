@@ -37,9 +37,9 @@ type groupKey struct {
 	Reason  probe.Reason
 	From    netip.Addr // who said so, if that was not the host itself; else invalid
 	UDP     bool
-	Pending bool // State is PortUnknown since the run ended first
-	Several bool // for several reasons, or by several senders, more than are told apart
-	failure failureKind
+	Pending bool  // State is PortUnknown since the run ended first
+	Several bool  // for several reasons, or by several senders, more than are told apart
+	failure uint8 // kind of failure, by Scan; 0 in other groups
 }
 
 // PortGroup is the ports of one host of which the same is to be said. Each port
@@ -50,8 +50,8 @@ type PortGroup struct {
 	Count int
 
 	rows    []PortRow
-	folded  bool // there are too many for rows
-	numbers portSet
+	folded  bool     // there are too many for rows
+	numbers *portSet // nil until one is needed
 }
 
 // Rows returns the ports in ascending order, nil if there are too many to keep
@@ -87,6 +87,9 @@ func (g *PortGroup) add(r *probe.Result, limit int) {
 	g.Count++
 	port := r.Target.Addr.Port()
 	if g.listed() {
+		if g.numbers == nil {
+			g.numbers = new(portSet)
+		}
 		g.numbers.add(port)
 	}
 	switch {
@@ -127,7 +130,7 @@ type ScanHost struct {
 	Left  int        // of them without an outcome so far
 	Tells bool       // UDP: it says which ports are closed
 
-	states   [probe.PortOpenFiltered + 1]int
+	states   [probe.PortOpenFiltered + 1]uint32
 	statuses [probe.Failed + 1]uint64
 	probes   uint64
 	cut      uint64 // pending ports that had been asked
@@ -151,14 +154,17 @@ func (h *ScanHost) reset() {
 		if g.rows = g.rows[:0]; cap(g.rows) > 2*MaxOpenRows {
 			g.rows = nil
 		}
-		g.numbers.reset()
+		if g.numbers != nil {
+			g.numbers.reset()
+		}
 	}
 	*h = ScanHost{groups: groups[:0]}
 	h.rtts.samples = samples
 }
 
-// add counts the port of r, an outcome.
-func (h *ScanHost) add(r *probe.Result, state probe.PortState, udp, all bool) {
+// add counts the port of r, an outcome; failure is the kind of its failure, if it
+// is one.
+func (h *ScanHost) add(r *probe.Result, state probe.PortState, udp bool, failure int, all bool) {
 	d, _ := r.Detail.(*probe.ScannedHost)
 	h.Ports, h.Left = d.Ports, d.Left
 	h.Tells = h.Tells || d.Tells
@@ -182,7 +188,7 @@ func (h *ScanHost) add(r *probe.Result, state probe.PortState, udp, all bool) {
 			h.rtts.add(r.RTT, r.Seq)
 		}
 	}
-	h.group(r, state, udp, own).add(r, rowLimit(state, all))
+	h.group(r, state, udp, failure, own).add(r, rowLimit(state, all))
 }
 
 // rowLimit is how many ports of a group are kept one by one.
@@ -197,13 +203,13 @@ func rowLimit(state probe.PortState, all bool) int {
 }
 
 // group returns the group of r.
-func (h *ScanHost) group(r *probe.Result, state probe.PortState, udp, own bool) *PortGroup {
+func (h *ScanHost) group(r *probe.Result, state probe.PortState, udp bool, failure int, own bool) *PortGroup {
 	key := groupKey{State: state, Reason: r.Reason, UDP: udp, Pending: r.Status == probe.Pending}
 	if heard(r) && !own {
 		key.From = r.From
 	}
 	if r.Status == probe.Failed {
-		key.failure = kindOfFailure(r)
+		key.failure, key.Several = uint8(failure), failure == maxFailures
 	}
 	if h.last < len(h.groups) && h.groups[h.last].groupKey == key {
 		return &h.groups[h.last]
@@ -266,7 +272,7 @@ func (g *PortGroup) rank() int {
 }
 
 // Count returns how many ports are in that state.
-func (h *ScanHost) Count(s probe.PortState) int { return h.states[s] }
+func (h *ScanHost) Count(s probe.PortState) int { return int(h.states[s]) }
 
 // Pending returns how many ports have no verdict: the run ended first, or goes on.
 func (h *ScanHost) Pending() int { return int(h.statuses[probe.Pending]) + h.Left }
