@@ -214,15 +214,18 @@ func (s *Scan) Done() *ScanHost { return s.done }
 func (s *Scan) NewFailure() bool { return s.failures.fresh || s.unresolved.fresh }
 
 // Close finishes the hosts in progress: what they have no outcome of is pending.
-// Call it once the run has ended.
+// Call it once the run has ended, before the Summary that is to be the last;
+// called again it does nothing.
 func (s *Scan) Close() {
+	first := len(s.cutOff)
 	for _, h := range s.live {
 		s.cutOff = append(s.cutOff, h)
 	}
 	clear(s.live)
 	s.last = nil
-	slices.SortFunc(s.cutOff, func(a, b *ScanHost) int { return cmp.Compare(a.ID, b.ID) })
-	for _, h := range s.cutOff {
+	cut := s.cutOff[first:]
+	slices.SortFunc(cut, func(a, b *ScanHost) int { return cmp.Compare(a.ID, b.ID) })
+	for _, h := range cut {
 		s.finish(h)
 		s.left += uint64(h.Left)
 	}
