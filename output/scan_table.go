@@ -88,9 +88,13 @@ func (v *scanTable) shows(h *stats.ScanHost, fresh bool) bool {
 // has no lines around it.
 func (v *scanTable) block(h *stats.ScanHost) error {
 	var rows, folds []*stats.PortGroup
-	for _, g := range h.Groups() {
+	groups := h.Groups()
+	alike := len(groups) == 1 && !v.h.Scan.All // a host that is silent, or closed, is no more than that
+	for _, g := range groups {
 		switch {
 		case v.h.Scan.OpenOnly && g.State != probe.PortOpen, g.Pending: // those are counted together with ports never asked
+		case alike && (g.State == probe.PortClosed || g.State == probe.PortFiltered || g.State == probe.PortOpenFiltered) && len(g.Rows()) > 1:
+			folds = append(folds, g)
 		case g.Rows() != nil:
 			rows = append(rows, g)
 		default:
