@@ -46,7 +46,7 @@ type Result struct {
 	From netip.Addr    // who answered; invalid if nobody did
 	Sent time.Time     // when the probe left, with the monotonic reading; zero if it never did
 	RTT  time.Duration // from Sent to the answer; valid if From is
-	Host time.Duration // part of the wait spent in this host: RTT by the user clock minus RTT; 0 if Clock is User
+	Host time.Duration // part of the wait spent in this host, or until a lost SYN was sent again: the wait by the user clock minus RTT; 0 if Clock is User and Retrans 0
 	Lag  time.Duration // how much later than planned the probe left
 
 	Detail any   // what only one protocol or verb knows (PathMTU, Layers, PortOf, ...); usually nil

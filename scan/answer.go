@@ -24,7 +24,7 @@ func (e *Engine) take(to netip.AddrPort, n int, a *crew.Answer) {
 	case a.Status == probe.Lost:
 		e.quiet(h, p, n)
 	case a.Status == probe.Pending: // the transport is being closed
-	case crew.Short(&a.Result) && s.shorts < shortTries:
+	case crew.Shortage(&a.Result) && s.shorts < shortTries:
 		e.short(h, p, n, now)
 	default:
 		e.answered(h, p, n, a, now)

@@ -14,8 +14,8 @@ const (
 	shortTries = 8
 )
 
-// shortage reports whether this host lacked something that it may have again soon.
-func shortage(r *probe.Result) bool {
+// Shortage reports whether this host lacked something that it may have again soon.
+func Shortage(r *probe.Result) bool {
 	switch {
 	case r.Status != probe.Failed:
 		return false
@@ -23,6 +23,12 @@ func shortage(r *probe.Result) bool {
 		return true
 	}
 	return false
+}
+
+// Respite is how long to wait after the n'th shortage in a row, from 1, before a
+// try is made again; it is not ok to do so after the last.
+func Respite(n int) (wait time.Duration, ok bool) {
+	return min(shortWait<<(n-1), shortMax), n <= shortTries
 }
 
 // learn draws from an answer what the run needs: counts, pace, and how many
@@ -53,12 +59,13 @@ func (r *run) learn(h *host, a *Answer, sent time.Duration) {
 // again reports whether h is to be asked once more, and says when.
 func (r *run) again(h *host, a *Answer) bool {
 	switch {
-	case shortage(&a.Result):
-		if h.shorts == shortTries {
+	case Shortage(&a.Result):
+		h.shorts++
+		wait, ok := Respite(h.shorts)
+		if !ok {
 			return false
 		}
-		h.at = r.now() + min(shortWait<<h.shorts, shortMax)
-		h.shorts++
+		h.at = r.now() + wait
 	case a.Status == probe.Lost:
 		if h.tries > r.cfg.Retries {
 			return false

@@ -26,7 +26,7 @@ func (a *allowance) room() int {
 // learn draws from the answer to a try what this host bears, while open tries
 // were under way, and reports whether it lacked something.
 func (a *allowance) learn(r *probe.Result, open int) (short bool) {
-	if !shortage(r) {
+	if !Shortage(r) {
 		if a.now < float64(a.limit) {
 			a.now += 1 / a.now
 		}

@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"sync"
 	"time"
-
-	"netprobe/probe"
 )
 
 // basket is where the answers to tries gather until whoever began them collects
@@ -153,7 +151,3 @@ func (p *Pool) Close() error {
 	budget.leave()
 	return nil
 }
-
-// Short reports whether r is the failure of a try for which this host lacked
-// something that it may have again soon.
-func Short(r *probe.Result) bool { return shortage(r) }
