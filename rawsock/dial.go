@@ -35,8 +35,9 @@ func (d *Dial) Rejected() (r Rejection, ok bool) { return d.rejected() }
 // not, or where the system does not tell.
 func (d *Dial) Local() netip.Addr { return d.local() }
 
-// End tells what ended a TCP dial for whose end package net did not wait. It is
-// the zero value where nothing has, or the system does not tell.
+// End tells what ended a TCP dial for whose end package net did not wait, and
+// how often a SYN was sent again. It is the zero value where nothing has and
+// none was, or the system does not tell.
 func (d *Dial) End() Ending { return d.end() }
 
 // Close lets go of the socket. It may be called twice, and without a dial.
@@ -46,7 +47,7 @@ func (d *Dial) Close() { d.close() }
 type Ending struct {
 	Errno     syscall.Errno // why it failed; 0 if it did not
 	Connected bool          // it was answered all the same
-	Handshake Handshake     // valid if Connected
+	Handshake Handshake     // its RTT is valid if Connected
 }
 
 // Rejection is an ICMP error about what a socket sent.

@@ -13,10 +13,30 @@ import (
 	"netprobe/rawsock"
 )
 
+// A Talk goes on with a connection that stands, for longer than until only if it
+// has to, and adds to its Answer what it learned (Detail). It neither keeps nor
+// closes the connection, which is reset afterwards.
+type Talk func(ctx context.Context, c *net.TCPConn, until time.Time, a *crew.Answer)
+
+// NewAsker returns what asks by connects that leave by socket, of which Source,
+// Interface, Mark, TTL and TOS count. A connection that stands is reset at once,
+// or after talk if that is not nil. A try takes rawsock.DialCost descriptors.
+//
+// Answers tell how often the kernel sent the SYN again (Retrans, Linux only),
+// also of one that was refused or silent. Then RTT counts from the SYN that was
+// answered, or from the last if nobody knows which one that was, and RTT and
+// Host together from the first.
+func NewAsker(socket rawsock.Config, talk Talk) crew.Asker {
+	d := newDialer(&socket)
+	d.talk = talk
+	return d
+}
+
 // dialer is the crew.Asker of one worker.
 type dialer struct {
 	hook rawsock.Dial
 	net  net.Dialer
+	talk Talk // nil for none
 }
 
 func newDialer(socket *rawsock.Config) *dialer {
@@ -48,7 +68,12 @@ func (d *dialer) Ask(ctx context.Context, t crew.Try) crew.Answer {
 	defer d.hook.Close()
 	var a crew.Answer
 	if err == nil {
-		a = connected(conn.(*net.TCPConn), dst, took)
+		c := conn.(*net.TCPConn)
+		a = connected(c, dst, took)
+		if d.talk != nil && a.Status == probe.Reply {
+			a.At = sent.Add(took)
+			d.talk(ctx, c, sent.Add(t.Timeout), &a)
+		}
 		conn.Close()
 	} else {
 		a = d.ended(ctx, t, err, took)
@@ -88,22 +113,22 @@ func from(dst netip.Addr, s probe.Status, why probe.Reason, took time.Duration) 
 }
 
 // clock puts the kernel's round-trip time in the place of ours, which counts
-// from the first SYN whichever was answered, and how long this process took to
-// notice. Where a SYN was sent again and the target sends no TCP timestamps, the
-// kernel does not know which one was answered (RFC 6298, section 3) and tells
-// no time: then ours counts from the last.
+// from the first SYN whichever was answered; the rest is Host. Where a SYN was
+// sent again, the kernel tells by the target's TCP timestamps, to the
+// millisecond, which one was answered. Without those it tells no time (RFC 6298,
+// section 3), nor does it of what was refused: then ours counts from the last.
 func clock(a *crew.Answer, h rawsock.Handshake) {
+	wait := a.RTT
+	a.Retrans = uint8(min(h.Retrans, 255))
 	switch {
-	case h.RTT > 0 && h.RTT <= a.RTT:
-		if h.Retrans == 0 {
-			a.Host = a.RTT - h.RTT
-		}
+	case h.RTT > 0 && h.RTT <= wait:
 		a.RTT, a.Clock = h.RTT, probe.Kernel
 	case h.Retrans > 0:
-		if since := a.RTT - time.Duration(h.Retrans)*synTimeout; since > 0 {
+		if since := wait - time.Duration(h.Retrans)*synTimeout; since > 0 {
 			a.RTT = since
 		}
 	}
+	a.Host = wait - a.RTT
 }
 
 // synTimeout is how long the kernel waits for the answer to a SYN before it
@@ -117,6 +142,7 @@ func (d *dialer) ended(ctx context.Context, t crew.Try, err error, took time.Dur
 	if e, ok := d.hook.Rejected(); ok {
 		if a, ok := crew.Rejected(dst, d.hook.Local(), e); ok {
 			a.RTT = took
+			d.countAgain(&a)
 			return a
 		}
 	}
@@ -133,17 +159,31 @@ func (d *dialer) ended(ctx context.Context, t crew.Try, err error, took time.Dur
 	case e.Connected:
 		return tardy(t, e.Handshake, took)
 	case errno == syscall.ECONNREFUSED:
-		return from(dst, probe.Refused, probe.RST, took)
+		a := from(dst, probe.Refused, probe.RST, took)
+		d.countAgain(&a)
+		return a
 	case errno == syscall.ECONNRESET, errno == syscall.EPIPE:
 		// Accepted, and reset before we looked.
-		return from(dst, probe.Reply, probe.Connected, took)
+		a := from(dst, probe.Reply, probe.Connected, took)
+		clock(&a, d.hook.End().Handshake)
+		return a
 	case errno == syscall.ETIMEDOUT, errno == 0 && took >= t.Timeout && isTimeout(err):
-		return silent(dst, d.hook.Local())
+		a := silent(dst, d.hook.Local())
+		a.Retrans = uint8(min(d.hook.End().Handshake.Retrans, 255))
+		return a
 	case errno == 0 && (ctx.Err() != nil || isTimeout(err)):
 		// A deadline of ctx may be noticed by the dial before ctx says so.
 		return canceled()
 	}
 	return crew.Failure(dst, &d.hook.Config, err)
+}
+
+// countAgain has a, the answer to a connect that failed, count from the SYN
+// before it. Before synTimeout there was but one, and nothing to ask the kernel.
+func (d *dialer) countAgain(a *crew.Answer) {
+	if a.RTT >= synTimeout {
+		clock(a, rawsock.Handshake{Retrans: d.hook.End().Handshake.Retrans})
+	}
 }
 
 // tardy judges a connection that stood when net gave up: the answer was there,

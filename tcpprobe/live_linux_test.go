@@ -120,6 +120,36 @@ func TestLiveRetransmission(t *testing.T) {
 			if o.Status != probe.Reply || o.Seq != 1 || o.At < time.Second || o.RTT < 10*ms || o.RTT > 500*ms || (o.Clock == probe.Kernel) != kernel {
 				t.Errorf("%v: %v after %v, rtt %v by %v", o.Addr, o.Status, o.At, o.RTT, o.Clock)
 			}
+			if wait := o.RTT + o.Host; o.Retrans != 1 || wait < time.Second || wait > o.At {
+				t.Errorf("%v: retrans %d, host %v, waited %v", o.Addr, o.Retrans, o.Host, wait)
+			}
+		}
+	}
+}
+
+// Who refuses, rejects or keeps silent has been asked again, too, when the
+// first SYN was lost.
+func TestLiveRetransmissionUnanswered(t *testing.T) {
+	var lost sync.Map
+	l := lab.Start(t, lab.Topology{
+		Out: lab.Link{Delay: 10 * ms},
+		Hosts: []lab.Host{
+			{At: crewtest.At(1)},
+			{At: crewtest.At(2), Error: lab.AdminProhibited},
+			{At: crewtest.At(3), Silent: true},
+		},
+		Hook: func(p *lab.Packet) lab.Verdict {
+			_, again := lost.LoadOrStore(p.Dst, true)
+			return lab.Verdict{Drop: p.Dir == lab.Out && p.Kind == lab.TCP && !again}
+		},
+	})
+	want := []probe.Status{probe.Refused, probe.Unreachable, probe.Lost}
+	for i, o := range sweepIn(t, l, SweepConfig{Port: 443, Timeout: 1700 * ms}, both(1, 2, 3)) {
+		if o.Status != want[i/2] || o.Retrans != 1 {
+			t.Errorf("%v: %v %v, retrans %d", o.Addr, o.Status, o.Reason, o.Retrans)
+		}
+		if o.Status != probe.Lost && (o.RTT < 10*ms || o.RTT > 500*ms || o.Clock != probe.User || o.Host != time.Second) {
+			t.Errorf("%v: rtt %v by %v, host %v", o.Addr, o.RTT, o.Clock, o.Host)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package tcpprobe
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -9,8 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"netprobe/internal/crew"
 	"netprobe/internal/crew/crewtest"
 	"netprobe/probe"
+	"netprobe/rawsock"
 )
 
 // listen opens a TCP listener on addr that accepts and holds connections until
@@ -104,6 +107,43 @@ func descriptors(t *testing.T) int {
 		t.Skip(err)
 	}
 	return len(fds)
+}
+
+// A Talk gets a connection that stands, and says what it learned.
+func TestTalk(t *testing.T) {
+	server, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	go func() {
+		for {
+			c, err := server.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Write([]byte("hello"))
+			defer c.Close()
+		}
+	}()
+	talk := func(_ context.Context, c *net.TCPConn, until time.Time, a *crew.Answer) {
+		buf := make([]byte, 5)
+		_ = c.SetReadDeadline(until)
+		_, err := io.ReadFull(c, buf)
+		a.Detail, a.Err = string(buf), err
+	}
+	asker := NewAsker(rawsock.Config{}, talk)
+	open := server.Addr().(*net.TCPAddr).AddrPort()
+	for range 3 { // an Asker is used again
+		sent := time.Now()
+		a := asker.Ask(t.Context(), crew.Try{To: open, N: 1, Timeout: 10 * time.Second})
+		if a.Status != probe.Reply || a.Detail != "hello" || a.Err != nil || a.At.Before(sent) || a.RTT <= 0 {
+			t.Errorf("%+v", a)
+		}
+		if a = asker.Ask(t.Context(), crew.Try{To: loopback(closedPort(t, "127.0.0.1")), N: 1, Timeout: 10 * time.Second}); a.Status != probe.Refused || a.Detail != nil {
+			t.Errorf("%+v", a)
+		}
+	}
 }
 
 // A run that is ended says of each host it took that it is undecided, and takes
