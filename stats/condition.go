@@ -75,19 +75,22 @@ var metrics = []metric{
 	{[]string{"stddev", "mdev"}, duration, roundTrip(func(r *RTT) time.Duration { return r.StdDev })},
 	{[]string{"jitter"}, duration, func(s *Summary) (float64, bool) { return float64(s.Jitter), s.HasJitter }},
 	{[]string{"outage"}, duration, outageLength},
+	{[]string{"downtime"}, duration, func(s *Summary) (float64, bool) { return float64(s.Outages.Total), s.HasLoss }},
+	{[]string{"outages"}, count, counter(func(s *Summary) uint64 { return uint64(s.Outages.N) })},
 	{[]string{"sent"}, count, counter(func(s *Summary) uint64 { return s.Sent })},
 	{[]string{"received"}, count, counter(func(s *Summary) uint64 { return s.Received })},
 	{[]string{"late"}, count, counter(func(s *Summary) uint64 { return s.Late })},
 	{[]string{"duplicates", "dup"}, count, counter(func(s *Summary) uint64 { return s.Duplicates })},
 	{[]string{"reordered"}, count, counter(func(s *Summary) uint64 { return s.Reordered })},
+	{[]string{"retrans"}, count, counter(func(s *Summary) uint64 { return s.Retrans })},
 	{[]string{"errors"}, count, counter(func(s *Summary) uint64 { return s.Errors })},
 	{[]string{"failed"}, count, counter(func(s *Summary) uint64 { return s.Failed })},
 }
 
 // ParseCondition reads clauses separated by commas, each METRIC OP VALUE, as in
 // "loss>2%,p95>40ms". Metrics: loss (percent); min, mean or avg, max, p50, p90,
-// p95, p99, stddev or mdev, jitter and outage (Go durations); sent, received,
-// late, duplicates or dup, reordered, errors and failed (counts). Operators: >
+// p95, p99, stddev or mdev, jitter, outage and downtime (Go durations); sent, received,
+// late, duplicates or dup, reordered, retrans, errors, failed and outages (counts). Operators: >
 // >= < <= = (or ==) and !=. Errors are one line that says what to write instead.
 func ParseCondition(expr string) (*Condition, error) {
 	c := &Condition{}

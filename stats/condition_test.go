@@ -14,7 +14,7 @@ func sample() Summary {
 		HasLoss: true, LossPercent: 25,
 		RTT:    &RTT{Min: 10 * ms, Mean: 20 * ms, Max: 30 * ms, P50: 21 * ms, P90: 28 * ms, P95: 29 * ms, P99: 30 * ms, StdDev: 4 * ms},
 		Jitter: 5 * ms, HasJitter: true,
-		Outage: &Outage{Length: 2 * time.Second, Probes: 1},
+		Outage: &Outage{Length: 2 * time.Second, Probes: 1}, Outages: Outages{N: 2, Total: 3 * time.Second}, Retrans: 3,
 	}
 }
 
@@ -37,6 +37,9 @@ func TestCondition(t *testing.T) {
 		{"stddev<1ms,mdev>1ms", "mdev>1ms (4ms)"},
 		{"jitter>4500us", "jitter>4500us (5ms)"},
 		{"outage>1.5s", "outage>1.5s (2s)"},
+		{"downtime>=3s", "downtime>=3s (3s)"},
+		{"outages>1", "outages>1 (2)"},
+		{"retrans>2", "retrans>2 (3)"},
 		{"late>0", ""},
 		{"duplicates>1", "duplicates>1 (2)"},
 		{"dup=2", "dup=2 (2)"},

@@ -147,6 +147,9 @@ type timeline struct {
 	differSum float64 // of |RTT differences|, ns
 	longest   outage
 	current   outage
+	ended     outages       // all that are over
+	asked     bool          // a probe left before
+	last      time.Duration // when it did
 }
 
 // outage is a run of probes nobody answered, ended by an answer.
@@ -154,11 +157,27 @@ type outage struct {
 	from, to         int64         // wall clock, ns since 1970
 	fromMono, toMono time.Duration // the same, immune to clock steps
 	probes           uint64
+	gap              time.Duration // the longer of the times between the probes around from and around to; 0 if there were none
 	ongoing          bool
 }
 
+func (o *outage) length() time.Duration { return o.toMono - o.fromMono }
+
+// outages sums up several.
+type outages struct {
+	n     int
+	total time.Duration
+	gap   time.Duration // the longest
+}
+
+func (all *outages) add(o *outage) {
+	all.n++
+	all.total += o.length()
+	all.gap = max(all.gap, o.gap)
+}
+
 func (o *outage) longer(p *outage) bool {
-	if a, b := o.toMono-o.fromMono, p.toMono-p.fromMono; a != b {
+	if a, b := o.length(), p.length(); a != b {
 		return a > b
 	}
 	return o.probes > p.probes
@@ -179,10 +198,22 @@ func (t *timeline) add(o outcome) {
 		c := &t.current
 		if c.probes == 0 {
 			c.from, c.fromMono, c.ongoing = o.wall, o.mono, true
+			c.gap = t.since(o)
 		}
 		c.to, c.toMono = o.wall, o.mono
 		c.probes++
 	}
+	if o.kind != neutral {
+		t.last, t.asked = o.mono, true
+	}
+}
+
+// since returns how long before o a probe left that says something; 0 if none did.
+func (t *timeline) since(o outcome) time.Duration {
+	if !t.asked {
+		return 0
+	}
+	return o.mono - t.last
 }
 
 func (t *timeline) end(o outcome) {
@@ -191,6 +222,8 @@ func (t *timeline) end(o outcome) {
 		return
 	}
 	c.to, c.toMono, c.ongoing = o.wall, o.mono, false
+	c.gap = max(c.gap, t.since(o))
+	t.ended.add(c)
 	if c.longer(&t.longest) {
 		t.longest = *c
 	}
@@ -214,6 +247,27 @@ type Outage struct {
 	Length  time.Duration // the same span by the monotonic clock: true when the wall clock was set meanwhile
 	Probes  uint64        // how many probes nobody answered
 	Ongoing bool          // no answer since
+
+	// Uncertainty is how far off either end may be, as nobody asked in between:
+	// half the longer of the times between the probes around From and around To.
+	// The outage began up to twice that before From, and ended up to twice that
+	// before To. 0 if no probe was before it and none came after.
+	Uncertainty time.Duration
+}
+
+// Outages sums up all outages of a target.
+type Outages struct {
+	N           int           // how many, with one that is not over
+	Total       time.Duration // their Lengths together
+	Uncertainty time.Duration // the largest of them
+}
+
+func (t *timeline) outages() Outages {
+	all := t.ended
+	if t.current.probes > 0 {
+		all.add(&t.current)
+	}
+	return Outages{all.n, all.total, all.gap / 2}
 }
 
 // outage returns the longest outage, nil if there was none.
@@ -227,6 +281,6 @@ func (t *timeline) outage() *Outage {
 	}
 	return &Outage{
 		From: time.Unix(0, o.from).UTC(), To: time.Unix(0, o.to).UTC(),
-		Length: o.toMono - o.fromMono, Probes: o.probes, Ongoing: o.ongoing,
+		Length: o.length(), Probes: o.probes, Ongoing: o.ongoing, Uncertainty: o.gap / 2,
 	}
 }

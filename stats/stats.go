@@ -66,7 +66,7 @@ type Target struct {
 
 	sent, received, lost, late, pending, failed uint64
 	errors                                      uint64 // unreachable, expired and refused
-	duplicates, reordered                       uint64
+	duplicates, reordered, retrans              uint64
 	corrupt, truncated, wrongSource             uint64
 	begun                                       time.Time     // when the first probe left
 	span                                        time.Duration // from then until the last one left
@@ -97,6 +97,7 @@ func (t *Target) record(r *probe.Result) {
 		t.failure, t.failureReason = r.Err, r.Reason
 	} else {
 		t.sent++
+		t.retrans += uint64(r.Retrans)
 		t.countOutcome(r)
 		t.measure(r.Sent)
 	}

@@ -40,7 +40,7 @@ func naive(t *probe.Target, results []probe.Result) Summary {
 	slices.SortStableFunc(inOrder, func(a, b probe.Result) int { return int(a.Seq) - int(b.Seq) })
 	var rtts []time.Duration // in the order of sending
 	var current, longest *Outage
-	var first, last time.Time
+	var first, last, before time.Time
 	for _, r := range inOrder {
 		if r.Interim {
 			continue
@@ -52,6 +52,7 @@ func naive(t *probe.Target, results []probe.Result) Summary {
 		naiveFlags(&s, r.Flags)
 		if r.Status != probe.Failed {
 			s.Sent++
+			s.Retrans += uint64(r.Retrans)
 			if first.IsZero() {
 				first = r.Sent
 			}
@@ -75,13 +76,19 @@ func naive(t *probe.Target, results []probe.Result) Summary {
 			s.Errors++
 		}
 		answered := r.Status == probe.Reply || r.Status == probe.Late
+		var half time.Duration
+		if !before.IsZero() {
+			half = r.Sent.Sub(before) / 2
+		}
+		before = r.Sent
 		switch {
 		case !answered && current == nil:
-			current = &Outage{From: r.Sent, To: r.Sent, Probes: 1, Ongoing: true}
+			current = &Outage{From: r.Sent, To: r.Sent, Probes: 1, Ongoing: true, Uncertainty: half}
 		case !answered:
 			current.To, current.Probes = r.Sent, current.Probes+1
 		case current != nil:
-			current.To, current.Ongoing = r.Sent, false
+			current.To, current.Ongoing, current.Uncertainty = r.Sent, false, max(current.Uncertainty, half)
+			s.Outages.add(current)
 		}
 		if current != nil {
 			current.Length = current.To.Sub(current.From)
@@ -93,12 +100,21 @@ func naive(t *probe.Target, results []probe.Result) Summary {
 			current = nil
 		}
 	}
+	if current != nil {
+		s.Outages.add(current)
+	}
 	s.Outage, s.Span = longest, last.Sub(first)
 	if n := s.Sent - s.Pending; n > 0 {
 		s.HasLoss, s.LossPercent = true, 100*float64(s.Lost+s.Errors)/float64(n)
 	}
 	naiveRTT(&s, rtts)
 	return s
+}
+
+func (all *Outages) add(o *Outage) {
+	all.N++
+	all.Total += o.To.Sub(o.From)
+	all.Uncertainty = max(all.Uncertainty, o.Uncertainty)
 }
 
 func naiveFlags(s *Summary, f probe.Flags) {
@@ -163,6 +179,7 @@ func random(rng *rand.Rand, t *probe.Target, n, window int) []probe.Result {
 			status = probe.Status(rng.IntN(8))
 		}
 		r := result(t, uint64(i+1), status, time.Duration(math.Exp(rng.NormFloat64()*2)*1e6))
+		r.Retrans = uint8(max(0, rng.IntN(20)-16))
 		if rng.IntN(10) == 0 {
 			r.Flags = probe.Flags(rng.IntN(16) << 1)
 		}
@@ -249,6 +266,8 @@ func TestOutage(t *testing.T) {
 		a = probe.Late
 		f = probe.Failed
 		p = probe.Pending
+
+		half = time.Second / 2
 	)
 	for _, tt := range []struct {
 		name     string
@@ -256,15 +275,19 @@ func TestOutage(t *testing.T) {
 		from, to int // seconds after begin
 		probes   uint64
 		ongoing  bool
+		gap      time.Duration
+		all      Outages
 	}{
-		{"none", []probe.Status{r, r, f, p}, 0, 0, 0, false},
-		{"one", []probe.Status{r, l, r}, 1, 2, 1, false},
-		{"first of two alike", []probe.Status{l, r, u, r}, 0, 1, 1, false},
-		{"longer one later", []probe.Status{l, r, l, u, r}, 2, 4, 2, false},
-		{"late ends it", []probe.Status{l, l, a, l, r}, 0, 2, 2, false},
-		{"failed and pending do neither", []probe.Status{l, f, p, l, f, r}, 0, 5, 2, false},
-		{"ongoing", []probe.Status{r, l, l, l, p}, 1, 3, 3, true},
-		{"never answered", []probe.Status{u, u}, 0, 1, 2, true},
+		{"none", []probe.Status{r, r, f, p}, 0, 0, 0, false, 0, Outages{}},
+		{"one", []probe.Status{r, l, r}, 1, 2, 1, false, half, Outages{1, 2 * half, half}},
+		{"first of two alike", []probe.Status{l, r, u, r}, 0, 1, 1, false, half, Outages{2, 4 * half, half}},
+		{"longer one later", []probe.Status{l, r, l, u, r}, 2, 4, 2, false, half, Outages{2, 6 * half, half}},
+		{"late ends it", []probe.Status{l, l, a, l, r}, 0, 2, 2, false, half, Outages{2, 6 * half, half}},
+		{"failed and pending do neither", []probe.Status{l, f, p, l, f, r}, 0, 5, 2, false, 2 * half, Outages{1, 10 * half, 2 * half}},
+		{"the gap before", []probe.Status{r, f, f, l, r}, 3, 4, 1, false, 3 * half, Outages{1, 2 * half, 3 * half}},
+		{"ongoing", []probe.Status{r, l, l, l, p}, 1, 3, 3, true, half, Outages{1, 4 * half, half}},
+		{"one over, one ongoing", []probe.Status{r, l, l, r, l}, 1, 3, 2, false, half, Outages{2, 4 * half, half}},
+		{"never answered", []probe.Status{u, u}, 0, 1, 2, true, 0, Outages{1, 2 * half, 0}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tg := target()
@@ -273,7 +296,11 @@ func TestOutage(t *testing.T) {
 				res := result(tg, uint64(i+1), s, time.Millisecond)
 				set.Record(&res)
 			}
-			o := set.Rows()[0].Summary().Outage
+			sum := set.Rows()[0].Summary()
+			o := sum.Outage
+			if sum.Outages != tt.all {
+				t.Errorf("all %+v, want %+v", sum.Outages, tt.all)
+			}
 			if tt.probes == 0 {
 				if o != nil {
 					t.Errorf("got %+v, want none", *o)
@@ -283,7 +310,7 @@ func TestOutage(t *testing.T) {
 			second := func(n int) time.Time { return begin.Add(time.Duration(n) * time.Second) }
 			want := &Outage{
 				From: second(tt.from), To: second(tt.to), Length: time.Duration(tt.to-tt.from) * time.Second,
-				Probes: tt.probes, Ongoing: tt.ongoing,
+				Probes: tt.probes, Ongoing: tt.ongoing, Uncertainty: tt.gap,
 			}
 			if diff := cmp.Diff(want, o); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)

@@ -30,6 +30,8 @@ type Summary struct {
 	Jitter    time.Duration // mean of |RTT differences| of consecutive replies in the order of sending
 	HasJitter bool          // false with fewer than two replies
 	Outage    *Outage       // the longest one; nil if there was none
+	Outages   Outages       // all of them
+	Retrans   uint64        // SYNs the kernel sent again for all these probes
 	PathMTU   *probe.PathMTU
 	Span      time.Duration // from the departure of the first probe to that of the last
 
@@ -44,7 +46,7 @@ func (t *Target) Summary() Summary {
 		Sent:   t.sent, Received: t.received, Lost: t.lost, Late: t.late, Errors: t.errors,
 		Pending: t.pending, Failed: t.failed, Duplicates: t.duplicates, Reordered: t.reordered,
 		Corrupt: t.corrupt, Truncated: t.truncated, WrongSource: t.wrongSource,
-		RTT: t.rtts.summary(), Span: t.span,
+		RTT: t.rtts.summary(), Span: t.span, Retrans: t.retrans,
 	}
 	if decided := t.sent - t.pending; decided > 0 {
 		s.HasLoss = true
@@ -52,7 +54,7 @@ func (t *Target) Summary() Summary {
 	}
 	line := t.order.timeline()
 	s.Jitter, s.HasJitter = line.jitter()
-	s.Outage = line.outage()
+	s.Outage, s.Outages = line.outage(), line.outages()
 	if t.hasMTU {
 		s.PathMTU = new(t.mtu)
 	}
