@@ -11,23 +11,26 @@ import (
 )
 
 // csvHeader names the columns. It is additive: new columns come last.
-const csvHeader = "time,target,addr,port,seq,status,reason,from,rtt_ms,clock,ttl,size_bytes,flags,lag_ms,icmp_type,icmp_code,mtu,error\n"
+const csvHeader = "time,target,addr,port,seq,status,reason,from,rtt_ms,clock,ttl,size_bytes,flags,lag_ms,icmp_type,icmp_code,mtu,error,host_ms,retrans,phases_ms,failed_at,why,facts\n"
 
 // csvView writes a header and one line for each outcome of a probe, quoted as
 // in RFC 4180, with the values of the probe record: a field is empty where that
-// has null. Flags are separated by spaces. Lines end with a line feed alone.
+// has null. Flags are separated by spaces, so are phases and facts, which are
+// name=value. Lines end with a line feed alone.
 //
 // Fields are data, not formulas: a name that starts with = + - or @ is written
 // as it is. Import the file as text where a spreadsheet would compute it.
 type csvView struct {
-	w   io.Writer
-	o   Options
-	buf []byte
+	w    io.Writer
+	o    Options
+	kind string // of the probes
+	buf  []byte
 }
 
 func newCSV(w io.Writer, o Options) View { return &csvView{w: w, o: o} }
 
-func (v *csvView) Begin(*Header, *stats.Set) error {
+func (v *csvView) Begin(h *Header, _ *stats.Set) error {
+	v.kind = kindOf(h.Verb)
 	_, err := io.WriteString(v.w, csvHeader)
 	return err
 }
@@ -36,7 +39,7 @@ func (v *csvView) Result(r *probe.Result, _ *stats.Target) error {
 	if !r.Outcome() || v.o.Quiet {
 		return nil
 	}
-	v.buf = appendCSV(v.buf[:0], r)
+	v.buf = v.append(v.buf[:0], r)
 	_, err := v.w.Write(v.buf)
 	return err
 }
@@ -47,7 +50,7 @@ func (v *csvView) Refresh(time.Time) error { return nil }
 // End writes nothing: a CSV file has one kind of line.
 func (v *csvView) End(*End) error { return nil }
 
-func appendCSV(b []byte, r *probe.Result) []byte {
+func (v *csvView) append(b []byte, r *probe.Result) []byte {
 	left := r.Sent
 	if left.IsZero() {
 		left = time.Now()
@@ -69,14 +72,57 @@ func appendCSV(b []byte, r *probe.Result) []byte {
 	if !r.Sent.IsZero() {
 		b = appendMillis(b, r.Lag)
 	}
-	b = appendNumber(b, uint64(r.Type), answerer(r).IsValid())
-	b = appendNumber(b, uint64(r.Code), answerer(r).IsValid())
+	icmp := answerer(r).IsValid() && hasICMP(r, v.kind)
+	b = appendNumber(b, uint64(r.Type), icmp)
+	b = appendNumber(b, uint64(r.Code), icmp)
 	b = appendNumber(b, uint64(max(r.MTU, 0)), r.MTU > 0)
 	b = append(b, ',')
 	if r.Err != nil {
 		b = appendField(b, r.Err.Error())
 	}
+	b = append(b, ',')
+	if answerer(r).IsValid() && (r.Clock == probe.Kernel || r.Retrans > 0) {
+		b = appendMillis(b, r.Host)
+	}
+	b = appendNumber(b, uint64(r.Retrans), v.kind == "tcp" && !r.Sent.IsZero())
+	b = appendCSVLayers(b, layersOf(r))
 	return append(b, '\n')
+}
+
+// appendCSVLayers appends phases, where and why it failed, and facts; empty
+// fields where nothing was asked.
+func appendCSVLayers(b []byte, l *probe.Layers) []byte {
+	if l == nil {
+		return append(b, ",,,,"...)
+	}
+	b = append(b, ',')
+	for i, p := range l.Phases {
+		if i > 0 {
+			b = append(b, ' ')
+		}
+		b = append(appendEscaped(b, p.Name), '=')
+		b = appendMillis(b, p.Took)
+	}
+	b = append(b, ',')
+	if l.FailedAt != "" {
+		b = appendField(b, l.FailedAt)
+		b = appendField(append(b, ','), l.Why)
+	} else {
+		b = append(b, ',')
+	}
+	var facts []byte
+	for i, f := range l.Facts {
+		if i > 0 {
+			facts = append(facts, ' ')
+		}
+		facts = append(appendEscaped(facts, f.Name), '=')
+		facts = appendFact(facts, f.Value)
+	}
+	b = append(b, ',')
+	if len(facts) == 0 {
+		return b
+	}
+	return appendField(b, string(facts))
 }
 
 // appendNumber appends a comma and n, or an empty field.

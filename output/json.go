@@ -137,6 +137,7 @@ type outageFields struct {
 	Probes  uint64    `json:"probes"`
 	Length  millis    `json:"length_ms"`
 	Ongoing bool      `json:"ongoing"`
+	Off     *millis   `json:"uncertainty_ms"`
 }
 
 type pathMTUFields struct {
@@ -169,6 +170,10 @@ type summaryRecord struct {
 	First       *millis        `json:"first_rtt_ms"`
 	Jitter      *millis        `json:"jitter_ms"`
 	Outage      *outageFields  `json:"outage"`
+	Outages     *int           `json:"outages"`
+	OutageTotal *millis        `json:"outage_total_ms"`
+	OutageOff   *millis        `json:"outage_uncertainty_ms"`
+	Retrans     *uint64        `json:"retrans"`
 	PathMTU     *pathMTUFields `json:"path_mtu"`
 	Error       *recordError   `json:"error"`
 }
@@ -191,11 +196,16 @@ func (v *jsonView) summary(s *stats.Summary, at time.Time) summaryRecord {
 		r.RTT = rttOf(t)
 		r.First = new(millis(t.First))
 	}
-	if s.HasJitter {
-		r.Jitter = new(millis(s.Jitter))
-	}
+	r.Jitter = millisIf(s.Jitter, s.HasJitter)
 	if o := s.Outage; o != nil {
-		r.Outage = &outageFields{timestamp(o.From), timestamp(o.To), o.Probes, millis(o.Length), o.Ongoing}
+		r.Outage = &outageFields{
+			timestamp(o.From), timestamp(o.To), o.Probes, millis(o.Length), o.Ongoing, millisIf(o.Uncertainty, o.Uncertainty > 0),
+		}
+	}
+	r.Outages, r.OutageTotal = &s.Outages.N, new(millis(s.Outages.Total))
+	r.OutageOff = millisIf(s.Outages.Uncertainty, s.Outages.Uncertainty > 0)
+	if v.kind == "tcp" {
+		r.Retrans = &s.Retrans
 	}
 	if m := s.PathMTU; m != nil {
 		r.PathMTU = &pathMTUFields{nil, addrField(m.From), m.Local, m.BlackHole, m.Partial}
@@ -211,6 +221,14 @@ func (v *jsonView) summary(s *stats.Summary, at time.Time) summaryRecord {
 
 // portOf returns the port that was probed, 0 where there is none.
 func (v *jsonView) portOf(t *probe.Target) uint16 { return max(v.port, t.Addr.Port()) }
+
+// millisIf returns d as a field, nil unless ok.
+func millisIf(d time.Duration, ok bool) *millis {
+	if !ok {
+		return nil
+	}
+	return new(millis(d))
+}
 
 // rttOf returns t as fields, nil if t is.
 func rttOf(t *stats.RTT) *rttFields {

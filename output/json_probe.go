@@ -44,6 +44,9 @@ func (v *jsonView) appendProbe(b []byte, r *probe.Result) []byte {
 	b = v.appendProtocol(b, r)
 	b = append(b, `,"error":`...)
 	b = appendFailure(b, r)
+	if l := layersOf(r); l != nil {
+		b = appendLayerFields(b, l)
+	}
 	if hop, ok := r.Detail.(*probe.Hop); ok {
 		b = append(b, `,"hop_ttl":`...)
 		b = strconv.AppendUint(b, uint64(hop.TTL), 10)
@@ -76,7 +79,7 @@ func appendAnswer(b []byte, r *probe.Result) []byte {
 		b = append(b, "null"...)
 	}
 	b = append(b, `,"host_ms":`...)
-	b = appendMillisOrNull(b, r.Host, answered && r.Clock == probe.Kernel)
+	b = appendMillisOrNull(b, r.Host, answered && (r.Clock == probe.Kernel || r.Retrans > 0))
 	b = append(b, `,"ttl":`...)
 	b = appendUintOrNull(b, uint64(r.TTL), r.TTL > 0)
 	b = append(b, `,"size_bytes":`...)
@@ -89,7 +92,10 @@ func (v *jsonView) appendProtocol(b []byte, r *probe.Result) []byte {
 	b = appendICMP(b, r, v.kind)
 	b = append(b, `,"mtu":`...)
 	b = appendUintOrNull(b, uint64(max(r.MTU, 0)), r.MTU > 0)
-	return append(b, `,"retrans":null,"phases_ms":null`...)
+	b = append(b, `,"retrans":`...)
+	b = appendUintOrNull(b, uint64(r.Retrans), v.kind == "tcp" && v.h.Trace == nil && !r.Sent.IsZero())
+	b = append(b, `,"phases_ms":`...)
+	return appendPhases(b, layersOf(r))
 }
 
 // appendICMP appends {"type":...,"code":...}, null unless an ICMP message decided r.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"netprobe/probe"
@@ -13,12 +14,13 @@ import (
 
 // plain prints what ping prints, line for line, so that what parses ping parses
 // this. What ping has no words for is added at the end of its lines or on lines
-// of our own.
+// of our own. Other kinds of probes have lines of the same form in their own words.
 type plain struct {
 	w       io.Writer
 	o       Options
 	h       *Header
 	set     *stats.Set
+	words   *vocabulary
 	several bool // more than one target: some lines must say which
 	rows    []plainRow
 	buf     []byte
@@ -33,16 +35,15 @@ type plainRow struct {
 func newPlain(w io.Writer, o Options) View { return &plain{w: w, o: o} }
 
 func (v *plain) Begin(h *Header, set *stats.Set) error {
-	v.h, v.set = h, set
+	v.h, v.set, v.words = h, set, wordsOf(h.Verb)
 	v.several = len(h.Targets) > 1
 	v.rows = make([]plainRow, len(h.Targets))
 	b := v.buf[:0]
 	for _, t := range h.Targets {
-		_, err := netip.ParseAddr(t.Name)
-		v.rows[t.ID].named = err != nil
+		v.rows[t.ID].named = isNamed(t)
 		// A name still looked up gets its line when it is known.
 		if !errors.Is(t.Err, probe.ErrNotYet) {
-			b = v.appendHeader(b, t)
+			b = v.words.header(v, b, t)
 		}
 	}
 	return v.write(b)
@@ -51,7 +52,7 @@ func (v *plain) Begin(h *Header, set *stats.Set) error {
 // retarget starts a row anew: its name has an address now, or another one, or
 // turned out to have none.
 func (v *plain) retarget(t *probe.Target) {
-	_ = v.write(v.appendHeader(v.buf[:0], t)) // the next line meets the same error
+	_ = v.write(v.words.header(v, v.buf[:0], t)) // the next line meets the same error
 }
 
 func (v *plain) write(b []byte) error {
@@ -63,43 +64,6 @@ func (v *plain) write(b []byte) error {
 	return err
 }
 
-// appendHeader appends "PING host (addr) 56(84) bytes of data.", or for IPv6
-// "PING host(addr) 56 data bytes".
-func (v *plain) appendHeader(b []byte, t *probe.Target) []byte {
-	b = append(b, "PING "...)
-	b = appendEscaped(b, t.Name)
-	if t.Err != nil {
-		b = append(b, ": could not test: "...)
-		b = appendEscaped(b, t.Err.Error())
-		return append(b, '\n')
-	}
-	four := t.Addr.Addr().Is4()
-	if four {
-		b = append(b, " ("...)
-		b = t.Addr.Addr().AppendTo(b)
-	} else {
-		b = append(b, '(')
-		b = v.appendSender(b, t, t.Addr.Addr())
-	}
-	b = append(b, ") "...)
-	if v.h.Source != "" || v.h.Interface != "" {
-		b = append(b, "from "...)
-		if v.h.Source != "" {
-			b = append(appendEscaped(b, v.h.Source), ' ')
-		}
-		b = appendEscaped(b, v.h.Interface)
-		b = append(b, ": "...)
-	}
-	b = strconv.AppendInt(b, int64(v.h.Size), 10)
-	if !four {
-		return append(b, " data bytes\n"...)
-	}
-	const headers = 20 + 8 // IPv4 without options, ICMP
-	b = append(b, '(')
-	b = strconv.AppendInt(b, int64(v.h.Size+headers), 10)
-	return append(b, ") bytes of data.\n"...)
-}
-
 func (v *plain) Result(r *probe.Result, t *stats.Target) error {
 	if v.o.Quiet {
 		return nil
@@ -109,9 +73,9 @@ func (v *plain) Result(r *probe.Result, t *stats.Target) error {
 	case r.Interim:
 		b = v.appendOverdue(b, r)
 	case r.Flags.Has(probe.Dup), r.Status == probe.Reply, r.Status == probe.Late:
-		b = v.appendReply(b, r)
+		b = v.words.answer(v, b, r)
 	case r.Status == probe.Unreachable, r.Status == probe.Expired, r.Status == probe.Refused:
-		b = v.appendError(b, r)
+		b = v.words.rejection(v, b, r)
 	case r.Status == probe.Failed:
 		b = v.appendFailed(b, r)
 	case r.Status == probe.Lost && v.rows[r.Target.ID].overdue < r.Seq:
@@ -122,6 +86,32 @@ func (v *plain) Result(r *probe.Result, t *stats.Target) error {
 
 // Refresh does nothing: a printed line stays.
 func (v *plain) Refresh(time.Time) error { return nil }
+
+// isNamed reports whether the user wrote a name for t, not an address.
+func isNamed(t *probe.Target) bool {
+	name := t.Name
+	if t.Addr.Port() != 0 {
+		name = strings.Trim(name[:max(strings.LastIndexByte(name, ':'), 0)], "[]")
+	}
+	_, err := netip.ParseAddr(name)
+	return err != nil
+}
+
+// appendNoAddress ends the line about a target that has no address.
+func appendNoAddress(b []byte, t *probe.Target) []byte {
+	b = append(b, ": could not test: "...)
+	b = appendEscaped(b, t.Err.Error())
+	return append(b, '\n')
+}
+
+// appendWay appends by which way probes leave, as far as one was chosen.
+func (v *plain) appendWay(b []byte) []byte {
+	b = append(b, "from "...)
+	if v.h.Source != "" {
+		b = append(appendEscaped(b, v.h.Source), ' ')
+	}
+	return appendEscaped(b, v.h.Interface)
+}
 
 // appendSender appends addr, behind the target's name if it is the target's
 // address and names are wanted: name (addr).
@@ -148,63 +138,14 @@ func (v *plain) appendSubject(b []byte, t *probe.Target) []byte {
 	return append(b, ')')
 }
 
-// appendReply appends "64 bytes from addr: icmp_seq=1 ttl=57 time=10.5 ms" and
-// the oddities of the answer.
-func (v *plain) appendReply(b []byte, r *probe.Result) []byte {
-	b = appendEpoch(b, v.o)
-	b = strconv.AppendInt(b, int64(r.Size), 10)
-	b = append(b, " bytes from "...)
-	b = v.appendSender(b, r.Target, r.From)
-	b = append(b, ": icmp_seq="...)
-	b = strconv.AppendUint(b, r.Seq, 10)
-	if r.TTL > 0 {
-		b = append(b, " ttl="...)
-		b = strconv.AppendUint(b, uint64(r.TTL), 10)
-	}
-	if r.Flags.Has(probe.Truncated) { // where ping gives no time either
-		b = append(b, " (truncated)"...)
-	} else {
-		b = append(b, " time="...)
-		b = appendPingTime(b, r.RTT)
-		b = append(b, " ms"...)
-	}
-	for _, m := range [...]struct {
-		set  bool
-		text string
-	}{
-		{r.Flags.Has(probe.Dup), " (DUP!)"},
-		{r.Flags.Has(probe.Corrupt), " (CORRUPT!)"},
-		{r.Flags.Has(probe.WrongSource), " (DIFFERENT ADDRESS!)"},
-		{r.Flags.Has(probe.Reordered), " (reordered)"},
-		{r.Status == probe.Late, " (late)"},
-	} {
-		if m.set {
-			b = append(b, m.text...)
-		}
-	}
-	return append(b, '\n')
-}
-
 // appendOverdue appends "no answer yet for icmp_seq=2".
 func (v *plain) appendOverdue(b []byte, r *probe.Result) []byte {
 	row := &v.rows[r.Target.ID]
 	row.overdue = max(row.overdue, r.Seq)
 	b = appendEpoch(b, v.o)
-	b = append(b, "no answer yet for icmp_seq="...)
+	b = append(b, "no answer yet for "...)
+	b = append(b, v.words.seq...)
 	b = strconv.AppendUint(b, r.Seq, 10)
-	b = v.appendSubject(b, r.Target)
-	return append(b, '\n')
-}
-
-// appendError appends "From gateway icmp_seq=3 Destination Host Unreachable".
-func (v *plain) appendError(b []byte, r *probe.Result) []byte {
-	b = appendEpoch(b, v.o)
-	b = append(b, "From "...)
-	b = v.appendSender(b, r.Target, r.From)
-	b = append(b, " icmp_seq="...)
-	b = strconv.AppendUint(b, r.Seq, 10)
-	b = append(b, ' ')
-	b = appendICMPError(b, r)
 	b = v.appendSubject(b, r.Target)
 	return append(b, '\n')
 }
@@ -213,7 +154,7 @@ func (v *plain) appendError(b []byte, r *probe.Result) []byte {
 // it is the outcome of a probe and belongs to the data.
 func (v *plain) appendFailed(b []byte, r *probe.Result) []byte {
 	b = appendEpoch(b, v.o)
-	b = append(b, "icmp_seq="...)
+	b = append(b, v.words.seq...)
 	b = strconv.AppendUint(b, r.Seq, 10)
 	b = append(b, " not sent: "...)
 	if r.Err != nil {
@@ -229,7 +170,7 @@ func (v *plain) End(e *End) error {
 	b := v.buf[:0]
 	for _, t := range v.set.Rows() {
 		s := t.Summary()
-		b = appendStatistics(b, &s)
+		b = v.words.appendStatistics(b, &s)
 	}
 	return v.write(appendNotes(b, e))
 }

@@ -13,7 +13,7 @@ import (
 // appendStatistics appends the block at the end of a run for one target: ping's
 // lines, then ours. After a path-MTU search it is the conclusion alone: packets
 // sent to be too large are no loss.
-func appendStatistics(b []byte, s *stats.Summary) []byte {
+func (w *vocabulary) appendStatistics(b []byte, s *stats.Summary) []byte {
 	if s.PathMTU != nil {
 		b = append(b, "\n--- "...)
 		b = appendEscaped(b, s.Target.Name)
@@ -25,8 +25,10 @@ func appendStatistics(b []byte, s *stats.Summary) []byte {
 	}
 	b = append(b, "\n--- "...)
 	b = appendEscaped(b, s.Target.Name)
-	b = append(b, " ping statistics ---\n"...)
-	b = appendCounts(b, s)
+	b = append(b, ' ')
+	b = append(b, w.title...)
+	b = append(b, " statistics ---\n"...)
+	b = w.appendCounts(b, s)
 	b = append(b, '\n')
 	if s.RTT != nil {
 		b = append(b, "rtt min/avg/max/mdev = "...)
@@ -48,18 +50,18 @@ func appendUntested(b []byte, s *stats.Summary) []byte {
 }
 
 // appendCounts appends "3 packets transmitted, 3 received, 0% packet loss, time 801ms".
-func appendCounts(b []byte, s *stats.Summary) []byte {
-	b = fmt.Appendf(b, "%d packets transmitted, %d received", s.Sent, s.Received)
+func (w *vocabulary) appendCounts(b []byte, s *stats.Summary) []byte {
+	b = fmt.Appendf(b, "%d %s, %d received", s.Sent, w.sent, s.Received)
 	for _, c := range [...]struct {
 		n    uint64
 		name string
-	}{{s.Duplicates, "duplicates"}, {s.Corrupt, "corrupted"}, {s.Errors, "errors"}} {
+	}{{s.Duplicates, "duplicates"}, {s.Corrupt, "corrupted"}, {s.Errors, "errors"}, {s.Retrans, "retransmissions"}} {
 		if c.n > 0 {
 			b = fmt.Appendf(b, ", +%d %s", c.n, c.name)
 		}
 	}
 	if s.HasLoss {
-		b = fmt.Appendf(b, ", %.6g%% packet loss", s.LossPercent)
+		b = fmt.Appendf(b, ", %.6g%% %s", s.LossPercent, w.loss)
 	}
 	if s.Sent > 0 {
 		b = fmt.Appendf(b, ", time %dms", s.Span/time.Millisecond)
@@ -103,6 +105,7 @@ func appendOwnLine(b []byte, s *stats.Summary) []byte {
 	if s.Outage != nil {
 		b = append(next(), "longest outage "...)
 		b = append(b, outageText(s.Outage)...)
+		b = appendOutages(b, s)
 	}
 	for _, c := range [...]struct {
 		n    uint64
@@ -141,6 +144,19 @@ func outageText(o *stats.Outage) string {
 	return FormatDuration(o.Length) + " (" + probes + " from " + since + " to " + until + ")"
 }
 
+// appendOutages appends what there is to say of outages beside the longest:
+// ", ends ±500 ms, 3 outages of 7.00 s in all".
+func appendOutages(b []byte, s *stats.Summary) []byte {
+	if s.Outages.Uncertainty > 0 {
+		b = append(b, ", ends ±"...)
+		b = append(b, FormatDuration(s.Outages.Uncertainty)...)
+	}
+	if s.Outages.N > 1 {
+		b = fmt.Appendf(b, ", %d outages of %s in all", s.Outages.N, FormatDuration(s.Outages.Total))
+	}
+	return b
+}
+
 // appendPathMTU appends what a path-MTU search concluded.
 func appendPathMTU(b []byte, m *probe.PathMTU) []byte {
 	if m.Partial {
@@ -168,12 +184,12 @@ func appendPathMTU(b []byte, m *probe.PathMTU) []byte {
 
 // appendSnapshot appends the line with which ping answers SIGQUIT, behind the
 // target's name where there are several.
-func appendSnapshot(b []byte, s *stats.Summary, named bool) []byte {
+func (w *vocabulary) appendSnapshot(b []byte, s *stats.Summary, named bool) []byte {
 	if named {
 		b = appendEscaped(b, s.Target.Name)
 		b = append(b, ": "...)
 	}
-	b = fmt.Appendf(b, "%d/%d packets", s.Received, s.Sent)
+	b = fmt.Appendf(b, "%d/%d %s", s.Received, s.Sent, w.many)
 	if s.HasLoss {
 		b = fmt.Appendf(b, ", %d%% loss", int(math.Floor(s.LossPercent)))
 	}

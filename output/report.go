@@ -88,11 +88,11 @@ func (r *Report) snapshot() []byte {
 	for _, t := range r.traces {
 		t.release(len(t.held))
 	}
-	rows := r.set.Rows()
+	rows, words := r.set.Rows(), wordsOf(r.header.Verb)
 	var b []byte
 	for _, t := range rows {
 		s := t.Summary()
-		b = appendSnapshot(b, &s, len(rows) > 1)
+		b = words.appendSnapshot(b, &s, len(rows) > 1)
 	}
 	return b
 }

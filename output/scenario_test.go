@@ -1,6 +1,7 @@
 package output_test
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"net/netip"
@@ -105,12 +106,14 @@ func with(r probe.Result, changes ...func(r *probe.Result)) probe.Result {
 func scenarios() []*scenario {
 	all := []*scenario{
 		replies(), names(), silence(), everything(), several(), hostile(), pathMTU(), interrupted(),
+		connects(), layers(), datagrams(),
 	}
 	for _, s := range all {
 		h := &s.header
-		h.ID, h.Verb, h.Version, h.Host, h.Start, h.Targets = "r1", "ping", "0.1.0", "box", start, s.target
+		h.Verb = cmp.Or(h.Verb, "ping")
+		h.ID, h.Version, h.Host, h.Start, h.Targets = "r1", "0.1.0", "box", start, s.target
 		h.Size, h.Interval, h.Timeout = 56, time.Second, time.Second
-		h.Socket, h.Clock = "raw", probe.Kernel
+		h.Socket, h.Clock = cmp.Or(h.Socket, "raw"), probe.Kernel
 		if h.Planned == 0 {
 			h.Planned = int64(len(s.result))
 		}

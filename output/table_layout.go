@@ -13,7 +13,8 @@ import (
 // tableColumn is one column of the table.
 type tableColumn struct {
 	column
-	live  bool // only while the table is redrawn
+	live  bool   // only while the table is redrawn
+	kind  string // only of probes of this kind; empty for all
 	value func(v *table, s *rowState, sum *stats.Summary) cell
 }
 
@@ -31,19 +32,21 @@ func millisCell(d time.Duration) cell { return cell{string(appendPingTime(nil, d
 func number(n uint64) cell { return cell{strconv.FormatUint(n, 10), ""} }
 
 var columns = []tableColumn{
-	{column{"target", false, 0, nameWidth}, false, func(_ *table, _ *rowState, s *stats.Summary) cell { return cell{Escape(s.Target.Name), ""} }},
-	{column{"address", false, 8, 0}, false, addressCell},
-	{column{"sent", true, 1, 0}, false, func(_ *table, _ *rowState, s *stats.Summary) cell { return number(s.Sent) }},
-	{column{"recv", true, 3, 0}, false, func(_ *table, _ *rowState, s *stats.Summary) cell { return number(s.Received) }},
-	{column{"loss", true, 0, 0}, false, lossCell},
-	{column{"last ms", true, 2, 0}, false, lastCell},
-	{column{"min", true, 7, 0}, false, rtt(func(r *stats.RTT) time.Duration { return r.Min })},
-	{column{"avg", true, 0, 0}, false, rtt(func(r *stats.RTT) time.Duration { return r.Mean })},
-	{column{"p95", true, 4, 0}, false, rtt(func(r *stats.RTT) time.Duration { return r.P95 })},
-	{column{"max", true, 7, 0}, false, rtt(func(r *stats.RTT) time.Duration { return r.Max })},
-	{column{"jitter", true, 6, 0}, false, jitterCell},
-	{column{"history", false, 5, 0}, true, (*table).historyCell},
-	{column{"state", false, 0, stateWidth}, false, stateCell},
+	{column{"target", false, 0, nameWidth}, false, "", func(_ *table, _ *rowState, s *stats.Summary) cell { return cell{Escape(s.Target.Name), ""} }},
+	{column{"address", false, 8, 0}, false, "", addressCell},
+	{column{"sent", true, 1, 0}, false, "", func(_ *table, _ *rowState, s *stats.Summary) cell { return number(s.Sent) }},
+	{column{"recv", true, 3, 0}, false, "", func(_ *table, _ *rowState, s *stats.Summary) cell { return number(s.Received) }},
+	{column{"loss", true, 0, 0}, false, "", lossCell},
+	{column{"last ms", true, 2, 0}, false, "", lastCell},
+	{column{"min", true, 7, 0}, false, "", rtt(func(r *stats.RTT) time.Duration { return r.Min })},
+	{column{"avg", true, 0, 0}, false, "", rtt(func(r *stats.RTT) time.Duration { return r.Mean })},
+	{column{"p95", true, 4, 0}, false, "", rtt(func(r *stats.RTT) time.Duration { return r.P95 })},
+	{column{"max", true, 7, 0}, false, "", rtt(func(r *stats.RTT) time.Duration { return r.Max })},
+	{column{"jitter", true, 6, 0}, false, "", jitterCell},
+	{column{"retrans", true, 8, 0}, false, "tcp", func(_ *table, _ *rowState, s *stats.Summary) cell { return number(s.Retrans) }},
+	{column{"downtime", true, 9, 0}, false, "", downtimeCell},
+	{column{"history", false, 5, 0}, true, "", (*table).historyCell},
+	{column{"state", false, 0, stateWidth}, false, "", stateCell},
 }
 
 func addressCell(_ *table, _ *rowState, s *stats.Summary) cell {
@@ -83,6 +86,21 @@ func jitterCell(_ *table, _ *rowState, s *stats.Summary) cell {
 		return cell{"-", dim}
 	}
 	return millisCell(s.Jitter)
+}
+
+// downtimeCell is how long the target was away in all, and how often if not
+// once. A single probe without an answer, and none after it, has no length.
+func downtimeCell(_ *table, _ *rowState, s *stats.Summary) cell {
+	switch o := s.Outages; {
+	case o.N == 0:
+		return cell{"-", dim}
+	case o.Total == 0:
+		return cell{"1 probe", ""}
+	case o.N == 1:
+		return cell{FormatDuration(o.Total), ""}
+	default:
+		return cell{strconv.Itoa(o.N) + "x " + FormatDuration(o.Total), ""}
+	}
 }
 
 func stateCell(_ *table, s *rowState, sum *stats.Summary) cell {
@@ -146,7 +164,7 @@ func (v *table) layout(ids []int, cols int) *grid {
 	g := &grid{look: v.o}
 	var values []tableColumn
 	for _, c := range columns {
-		if !c.live || v.live() {
+		if (!c.live || v.live()) && (c.kind == "" || c.kind == kindOf(v.h.Verb)) {
 			values = append(values, c)
 			g.columns = append(g.columns, c.column)
 		}
