@@ -23,7 +23,7 @@ type Target struct {
 	ID   int            // row number in the run, from 0; dense, but for sweeps (Candidate.Index)
 	Name string         // as the user wrote it
 	Addr netip.AddrPort // resolved and unmapped; Port 0 where the protocol has none
-	Err  error          // why it has no address; Addr is invalid then
+	Err  error          // why it has no address; Addr is invalid then, but for its Port
 }
 
 // Result is what one probe taught us. It is flat and travels by value, so the

@@ -222,23 +222,23 @@ func (r *Resolver) words(err error) string {
 }
 
 // Targets makes the rows of a run: one a host at its first address, or with all
-// one an address. A host without an address is a row with Err set.
+// one an address. A host without an address is a row with Err set, which has its
+// port alone.
 func Targets(answers []Answer, all bool) []*Target {
 	var targets []*Target
-	add := func(t Target) {
-		t.ID = len(targets)
-		targets = append(targets, &t)
+	add := func(h Host, addr netip.Addr, err error) {
+		targets = append(targets, &Target{ID: len(targets), Name: h.Name, Addr: netip.AddrPortFrom(addr, h.Port), Err: err})
 	}
 	for _, a := range answers {
 		switch {
 		case a.Err != nil:
-			add(Target{Name: a.Host.Name, Err: a.Err})
+			add(a.Host, netip.Addr{}, a.Err)
 		case all:
 			for _, addr := range a.Addrs {
-				add(Target{Name: a.Host.Name, Addr: netip.AddrPortFrom(addr, 0)})
+				add(a.Host, addr, nil)
 			}
 		default:
-			add(Target{Name: a.Host.Name, Addr: netip.AddrPortFrom(a.Addrs[0], 0)})
+			add(a.Host, a.Addrs[0], nil)
 		}
 	}
 	return targets

@@ -13,6 +13,7 @@ type Host struct {
 	Name   string     // as written
 	Addr   netip.Addr // the literal, unmapped; invalid for a name
 	Lookup string     // the name to ask a resolver for, in ASCII; empty for a literal
+	Port   uint16     // of it that is asked, 0 where the protocol has none; ParseHost knows of none
 }
 
 // ErrAddress is inside the errors of ParseHost for what is an address, but not

@@ -76,6 +76,9 @@ func LastWord(c syscall.RawConn, buf []byte) (n int, ok bool) { return lastWord(
 // where it does not tell.
 func HandshakeOf(c syscall.RawConn) (h Handshake, ok bool) { return handshakeOf(c) }
 
+// TellsHandshakes says that this system knows how connections came about.
+const TellsHandshakes = tellsHandshakes
+
 // DialCost is how many descriptors a TCP dial with a Dial takes.
 const DialCost = dialCost
 

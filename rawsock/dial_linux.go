@@ -11,7 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const dialCost = 2
+const (
+	dialCost        = 2
+	tellsHandshakes = true
+)
 
 // kept is the second descriptor of a dialled socket.
 type kept struct {

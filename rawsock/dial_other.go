@@ -10,7 +10,10 @@ import (
 	"syscall"
 )
 
-const dialCost = 1
+const (
+	dialCost        = 1
+	tellsHandshakes = false
+)
 
 func dialSupported(cfg *Config) error {
 	if cfg.Mark != 0 || cfg.Interface != "" || cfg.TTL != 0 || cfg.TOS != 0 {

@@ -22,6 +22,7 @@ type common struct {
 	args    []string // the command line after the program's name
 	flags   *runFlags
 	display display
+	marks   bool // sockets get their mark while it probes
 
 	stdout, stderr io.Writer
 	line           *output.StatusLine // shares a terminal between both; nil without such a line
@@ -60,7 +61,8 @@ func (c *common) limit(parent context.Context) (ctx context.Context, stop contex
 	}
 }
 
-// settle opens files as the user who started us, then drops all privileges.
+// settle opens files as the user who started us, then drops all privileges but
+// the one to mark sockets, if that will be needed.
 func (c *common) settle(stop context.CancelCauseFunc) (*outlets, error) {
 	if err := leaveSetuid(); err != nil {
 		return nil, untested(err)
@@ -69,7 +71,7 @@ func (c *common) settle(stop context.CancelCauseFunc) (*outlets, error) {
 	if err != nil {
 		return nil, untested(err, "--out takes a file that can be created, or a FIFO")
 	}
-	if err := dropPrivileges(); err != nil {
+	if err := dropPrivileges(c.marks); err != nil {
 		return nil, untested(err)
 	}
 	return out, nil

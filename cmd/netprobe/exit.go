@@ -19,7 +19,7 @@ func (s *session) finish(ctx context.Context, c *course, runErr error) (*output.
 		summaries = append(summaries, row.Summary())
 	}
 	fired := s.fired(summaries)
-	e := ending{fired: len(fired) > 0, until: c.until != nil, met: c.until != nil && c.until.met}
+	e := ending{fired: len(fired) > 0, until: c.until != nil, met: c.until != nil && c.until.met, wait: s.wait > 0}
 	if s.compare != nil {
 		fired = append(fired, s.compare.lines...)
 		e.fired, e.asBefore = e.fired || s.compare.changed, s.compare.same
@@ -61,6 +61,7 @@ type ending struct {
 	fired  bool // a clause of --fail-if held, or a path is not as --baseline has it
 	until  bool // --until was given ...
 	met    bool // ... and happened
+	wait   bool // --wait was given, as until and met say
 
 	// asBefore, if not nil, reports whether --baseline has all there is to say
 	// of a target: then its silence is no news.
@@ -70,6 +71,12 @@ type ending struct {
 // exitCode is the contract's: 3 wins over 1, and with --until the question is
 // not whether all answered but whether it happened.
 func exitCode(summaries []stats.Summary, e ending) int {
+	if e.wait && !e.broken {
+		if e.met {
+			return exitAnswered
+		}
+		return exitSilent // whatever it was that kept us from asking: time is over
+	}
 	silent := false
 	for _, s := range summaries {
 		// A target whose turn never came, or whose name was still looked up, is

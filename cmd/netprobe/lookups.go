@@ -97,7 +97,7 @@ func (s *session) join(ctx context.Context, c *course) {
 		c.targets[t.ID] = t
 		c.report.Retarget(t)
 		c.eng.Retarget(t)
-		if t.Err != nil {
+		if t.Err != nil && s.wait == 0 {
 			c.unknown.add(unresolvedLine(t))
 		}
 	}

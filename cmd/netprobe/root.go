@@ -31,6 +31,7 @@ func newRoot(args []string) *cobra.Command {
 			"  netprobe ping -c 4 -o table HOST HOST   several hosts side by side\n" +
 			"  netprobe sweep 192.0.2.0/24             who is there\n" +
 			"  netprobe trace 192.0.2.1                the path, hop by hop\n" +
+			"  netprobe tcp 192.0.2.1:443              is the port open, again and again\n" +
 			"  netprobe help ping                      every flag",
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -54,7 +55,7 @@ func newRoot(args []string) *cobra.Command {
 	// exported method: that is a quarter of the binary.
 	root.Flags().Bool("version", false, "")
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newPing(args), newSweep(args), newScan(args), newTrace(args), newLab(), newLabInside(), newVersion(), newCompletion())
+	root.AddCommand(newPing(args), newSweep(args), newTrace(args), newTCP(args), newScan(args), newLab(), newLabInside(), newVersion(), newCompletion())
 	return root
 }
 
@@ -126,6 +127,19 @@ var habits = map[string]map[string]string{
 		"V": "the version is netprobe version",
 		"x": "the summary counts the alive; --json has .alive in its summary",
 		"X": "the summary counts the alive; --json has .alive in its summary",
+	},
+	"tcp": {
+		"d": "each line has its time with -D",
+		"j": "records are --json",
+		"l": "it listens to nobody",
+		"p": "the port comes behind the host, as in HOST:PORT; the own port is the system's choice",
+		"r": "names are looked up again with --re-resolve D",
+		"s": "the source address is -S",
+		"T": "how long one probe may take is -W",
+		"u": "UDP is netprobe udp",
+		"V": "the version is netprobe version",
+		"x": "the number of probes is -c",
+		"z": "always so: nothing is written to a connection",
 	},
 	"trace": {
 		"A": "AS numbers are not looked up",

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -70,6 +71,8 @@ type session struct {
 	ask     func(ctx context.Context, addr string) ([]string, error)
 
 	compare *comparison // with an earlier run; nil for none
+
+	wait time.Duration // for all targets to answer once, and no longer; 0 for not
 
 	// open makes the engine. It is the last thing that may need privileges.
 	open func() (engine, error)
@@ -140,7 +143,7 @@ func (s *session) prepare(ctx context.Context, stop context.CancelCauseFunc, eng
 	targets := probe.Targets(c.names.answers, s.flags.all)
 	c.targets = slices.Clone(targets)
 	for _, t := range targets {
-		if t.Err != nil && !notYet(t) {
+		if t.Err != nil && !notYet(t) && s.wait == 0 { // else it may be found yet
 			c.unknown.add(unresolvedLine(t))
 		}
 	}
@@ -165,7 +168,11 @@ func (s *session) prepare(ctx context.Context, stop context.CancelCauseFunc, eng
 // chain sets up what Results pass through on their way to the report.
 func (s *session) chain(ctx context.Context, stop context.CancelCauseFunc, c *course, h *output.Header) {
 	c.sink = c.report
-	if s.flags.until != "" {
+	switch {
+	case s.wait > 0:
+		c.until = &untilSink{Sink: c.sink, up: true, all: len(c.targets), stop: stop}
+		c.sink = c.until
+	case s.flags.until != "":
 		c.until = &untilSink{Sink: c.sink, up: s.flags.until == "up", stop: stop}
 		c.sink = c.until
 	}

@@ -39,10 +39,13 @@ type Config struct {
 	// may mend that.
 	Await bool
 
-	Limit int               // tries at a time; 0 means crew.MaxLimit. The descriptor limit caps both
-	Each  int               // descriptors that a try takes; 0 means 1
-	Asker func() crew.Asker // called for each try that there is at a time; an Asker asks one thing at a time
+	Limit int          // tries at a time; 0 means crew.MaxLimit. The descriptor limit caps both
+	Each  int          // descriptors that a try takes; 0 means 1
+	Asker func() Asker // called for each try that there is at a time
 }
+
+// An Asker asks one thing at a time.
+type Asker = crew.Asker
 
 // Counters are what the engine did beside its Results.
 type Counters struct {

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"netprobe/internal/rounds"
+	"netprobe/output"
+	"netprobe/probe"
+	"netprobe/rawsock"
+	"netprobe/tcpprobe"
+)
+
+func newTCP(args []string) *cobra.Command {
+	f := &tcpFlags{}
+	cmd := &cobra.Command{
+		Use:   "tcp [flags] HOST:PORT... | HOST PORT...",
+		Short: "TCP connects to any number of ports, again and again",
+		Long: "A HOST is a name or an address, [2001:db8::1]:443 if that is IPv6; a PORT is a\n" +
+			"number, a service such as https, or a list of both: 22,https,8000-8003. Without\n" +
+			"a port the first argument is the one host, and the others are ports of it.\n\n" +
+			"A connection that stands is reset at once. The time is the kernel's, from the\n" +
+			"SYN that was answered to the answer; retrans says how often it was sent again\n" +
+			"before, and wall how long that took in all. A SYN that is lost once is no outage.\n" +
+			"Exit code: 0 all answered, 1 some did not, 2 usage, 3 could not test.",
+		Example: "  netprobe tcp www.example.com:443                     until Ctrl-C\n" +
+			"  netprobe tcp 192.0.2.1 22 https 8000-8003            ports side by side\n" +
+			"  netprobe tcp -c 5 [2001:db8::1]:22 192.0.2.1:22      IPv6 in brackets\n" +
+			"  netprobe tcp --wait 60s db.example.com:5432          in scripts: go on when it is open\n" +
+			"  netprobe tcp -c 100 --fail-if 'loss>1%,retrans>0' 192.0.2.1:443\n" +
+			"  netprobe tcp --json -c 3 192.0.2.1:443 | jq .rtt_ms",
+		RunE: func(cmd *cobra.Command, targets []string) error {
+			s, err := f.session(cmd, targets)
+			if err != nil {
+				return err
+			}
+			s.args = args
+			return s.run(cmd.Context())
+		},
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	f.define(cmd)
+	return cmd
+}
+
+// session checks the flags and targets of a command line and returns its run.
+func (f *tcpFlags) session(cmd *cobra.Command, args []string) (*session, error) {
+	if err := f.check(cmd.Flags()); err != nil {
+		return nil, err
+	}
+	hosts, err := f.parseEndpoints(cmd, "tcp", args)
+	if err != nil {
+		return nil, err
+	}
+	s := newSession(cmd, &f.runFlags, hosts)
+	s.marks = f.mark != 0
+	s.display = display{usual: pingFormat, view: output.NewView}
+	if f.wait > 0 {
+		s.wait = f.wait
+		s.display = waitDisplay()
+	}
+	s.open = f.open
+	return s, nil
+}
+
+// open checks that connects can work.
+func (f *tcpFlags) open() (engine, error) {
+	socket := f.dial()
+	if err := rawsock.CheckDial(socket); err != nil {
+		return nil, openFailure(err, &f.runFlags)
+	}
+	e := &connector{socket: socket, chosen: f.iface != "" || f.source.IsValid()}
+	e.Engine = rounds.New(rounds.Config{
+		Count: f.count, Interval: f.interval, Timeout: f.timeout, Late: f.late, Rate: f.rate, Await: f.reResolve > 0,
+		Each: rawsock.DialCost, Asker: func() rounds.Asker { return tcpprobe.NewAsker(socket, nil) },
+	})
+	return e, nil
+}
+
+// dial is what the flags say of the sockets that connects leave by.
+func (f *tcpFlags) dial() rawsock.Config {
+	return rawsock.Config{Source: f.source, Interface: f.iface, Mark: f.mark, TTL: f.ttl, TOS: f.tos}
+}
+
+// connector is the engine of a verb that asks by sockets of package net, as a
+// session sees it.
+type connector struct {
+	*rounds.Engine
+	socket  rawsock.Config
+	chosen  bool // an interface or source address was asked for
+	targets []*probe.Target
+}
+
+func (c *connector) SetTargets(targets []*probe.Target) {
+	c.targets = targets
+	c.Engine.SetTargets(targets)
+}
+
+func (c *connector) Describe(h *output.Header) {
+	h.Socket = "connect"
+	if rawsock.TellsHandshakes {
+		h.Clock = probe.Kernel
+	}
+	if c.chosen {
+		h.Source = sourceOf(c, c.targets)
+	}
+}
+
+// Source returns the address probes to dst leave from; invalid if there is no route.
+func (c *connector) Source(dst netip.Addr) netip.Addr {
+	r, err := rawsock.RouteTo(dst, c.socket)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return r.Source
+}
+
+// lagDoubt is from when on probes that had to wait for others make a doubt.
+const lagDoubt = 100 * time.Millisecond
+
+func (c *connector) Doubts() []string {
+	n := c.Counters()
+	var lines []string
+	if n.Shortages > 0 {
+		lines = append(lines, fmt.Sprintf("this host lacked descriptors, ports or buffers %d times: probes waited for them", n.Shortages))
+	}
+	if n.Waited > 0 && n.Lag > lagDoubt {
+		lines = append(lines, "probes left up to "+output.FormatDuration(n.Lag)+
+			" late: as many were under way as may be (ulimit -n, or fewer targets, a longer -i or a shorter -W)")
+	}
+	return lines
+}
+
+func (c *connector) Log(log *slog.Logger) {
+	n := c.Counters()
+	log.Info("counters", "sent", n.Sent, "shortages", n.Shortages, "waited", n.Waited, "lag", n.Lag)
+}
