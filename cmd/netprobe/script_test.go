@@ -90,6 +90,10 @@ var networks = map[string]lab.Topology{
 		{Addrs: lab.Addrs("198.51.100.1")},
 		{Addrs: lab.Addrs("198.51.100.5"), Error: lab.AdminProhibited, ErrorFor: lab.At("203.0.113.0/24")},
 	}},
+	// The first SYN of each connect vanishes; port 443 of 203.0.113.80 is open.
+	"slip": {
+		Hosts: []lab.Host{{At: lab.At("203.0.113.80/32"), TCP: []uint16{443}}, {}},
+	},
 	// A router knows no way to 203.0.113.0/24.
 	"unreachable": {Hosts: []lab.Host{{At: lab.At("203.0.113.0/24"), Error: lab.HostUnreachable}}},
 }
@@ -143,6 +147,9 @@ func network(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: network NAME")
 	}
 	topology, ok := networks[args[0]]
+	if args[0] == "slip" {
+		topology.Hook = lab.FirstSYN(lab.Verdict{Drop: true}) // which remembers
+	}
 	if !ok {
 		ts.Fatalf("no network %q", args[0])
 	}

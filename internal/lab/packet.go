@@ -83,6 +83,24 @@ func Nth(n int, v Verdict) func(*Packet) Verdict {
 	return Each(map[int]Verdict{n: v})
 }
 
+// FirstSYN returns a Hook that applies v to the first packet of each TCP
+// connection. It is for one network; ports that are used again count once.
+func FirstSYN(v Verdict) func(*Packet) Verdict {
+	type connection struct {
+		dst      netip.Addr
+		from, to uint16
+	}
+	seen := make(map[connection]bool)
+	return func(p *Packet) Verdict {
+		c := connection{p.Dst, p.ID, p.Seq}
+		if p.Dir != Out || p.Kind != TCP || seen[c] {
+			return Verdict{}
+		}
+		seen[c] = true
+		return v
+	}
+}
+
 // Each returns a Hook that applies a verdict to the echo requests whose number
 // (from 1, per target) is a key of verdicts.
 func Each(verdicts map[int]Verdict) func(*Packet) Verdict {
