@@ -2,6 +2,7 @@ package tcpprobe
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
@@ -10,35 +11,43 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"netprobe/internal/crew"
 	"netprobe/internal/crew/crewtest"
 	"netprobe/internal/lab"
+	"netprobe/internal/rounds"
 	"netprobe/probe"
+	"netprobe/rawsock"
 )
 
-// Where descriptors run out, as others hold them, hosts wait; none is called
-// silent or failed for it.
-func TestDescriptorsRunOut(t *testing.T) {
+// cutDescriptors leaves some twenty of limit descriptors to the test.
+func cutDescriptors(t *testing.T, limit uint64) {
+	t.Helper()
 	var was unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
 		t.Fatal(err)
 	}
-	port := fullListener(t)
-	const limit = 256
-	for descriptors(t) < limit-20 {
+	for descriptors(t) < int(limit)-20 {
 		f, err := os.Open(os.DevNull)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer f.Close()
+		t.Cleanup(func() { f.Close() })
 	}
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: limit, Max: was.Max}); err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
+	t.Cleanup(func() {
 		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
-			t.Fatal(err)
+			t.Error(err)
 		}
-	}()
+	})
+}
+
+// Where descriptors run out, as others hold them, hosts wait; none is called
+// silent or failed for it.
+func TestDescriptorsRunOut(t *testing.T) {
+	port := fullListener(t)
+	cutDescriptors(t, 256)
 	// Silent hosts hold theirs until the timeout.
 	l := crewtest.Count("127.0.2.1", 60)
 	s := NewSweep(SweepConfig{Source: l, Port: port, Timeout: 50 * time.Millisecond})
@@ -49,6 +58,49 @@ func TestDescriptorsRunOut(t *testing.T) {
 	}
 	if c := s.Counters(); c.Shortages == 0 || c.Sent != 60 {
 		t.Errorf("counters %+v", c)
+	}
+}
+
+// So it is where the same targets are asked again and again.
+func TestDescriptorsRunOutInRounds(t *testing.T) {
+	port := fullListener(t)
+	cutDescriptors(t, 256)
+	e := rounds.New(rounds.Config{
+		Targets: targets("127.0.2.1", 60, port), Count: 2, Interval: 200 * time.Millisecond, Timeout: 50 * time.Millisecond,
+		Each: rawsock.DialCost, Asker: func() crew.Asker { return NewAsker(rawsock.Config{}, nil) },
+	})
+	checkAllLost(t, e, 120)
+}
+
+// targets returns n targets from first on.
+func targets(first string, n int, port uint16) []*probe.Target {
+	var ts []*probe.Target
+	a := netip.MustParseAddr(first)
+	for i := range n {
+		ts = append(ts, &probe.Target{ID: i, Name: a.String(), Addr: netip.AddrPortFrom(a, port)})
+		a = a.Next()
+	}
+	return ts
+}
+
+// checkAllLost runs e, whose n probes must all be lost though this host lacked
+// something for some of them.
+func checkAllLost(t *testing.T, e *rounds.Engine, n int) {
+	t.Helper()
+	outcomes := 0
+	if err := e.Probe(t.Context(), func(r probe.Result) {
+		if r.Interim {
+			return
+		}
+		outcomes++
+		if r.Status != probe.Lost {
+			t.Errorf("%v seq %d: %v %v: %v", r.Target.Name, r.Seq, r.Status, r.Reason, r.Err)
+		}
+	}); err != nil {
+		t.Error(err)
+	}
+	if c := e.Counters(); outcomes != n || c.Sent != uint64(n) || c.Shortages == 0 {
+		t.Errorf("%d outcomes, counters %+v", outcomes, c)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"netprobe/internal/crew"
 	"netprobe/internal/crew/crewtest"
 	"netprobe/internal/lab"
+	"netprobe/internal/rounds"
 	"netprobe/probe"
 	"netprobe/rawsock"
 )
@@ -234,5 +235,62 @@ func TestLiveSocketOptions(t *testing.T) {
 		if o.Status != probe.Refused || o.Reason != probe.RST {
 			t.Errorf("%v: %v %v, %v", o.Addr, o.Status, o.Reason, o.Err)
 		}
+	}
+}
+
+// Where local ports run out, probes wait for them.
+func TestLiveFewPorts(t *testing.T) {
+	l := lab.Start(t, lab.Topology{Hosts: []lab.Host{{At: crewtest.At(3), Silent: true}}})
+	l.Must(l.Sysctl("net.ipv4.ip_local_port_range", "40000 40019"))
+	same := targets("203.0.113.3", 60, 443)
+	for _, t := range same {
+		t.Addr = same[0].Addr
+	}
+	e := rounds.New(rounds.Config{
+		Targets: same, Count: 1, Interval: 100 * ms, Timeout: 200 * ms, Each: rawsock.DialCost,
+		Asker: func() crew.Asker { return inside{l, newDialer(&rawsock.Config{})} },
+	})
+	checkAllLost(t, e, 60)
+}
+
+// Probes that repeat keep their interval, whatever becomes of each, and the
+// kernel's clock says how long the answers took.
+func TestLiveRounds(t *testing.T) {
+	l := lab.Start(t, lab.Topology{
+		Out:  lab.Link{Delay: 10 * ms},
+		Back: lab.Link{Delay: 10 * ms},
+		Hosts: []lab.Host{
+			{At: crewtest.At(1), TCP: []uint16{443}}, {At: crewtest.At(2)}, {At: crewtest.At(3), Silent: true},
+		},
+	})
+	var all []*probe.Target
+	for _, n := range []int{1, 2, 3} {
+		for _, addr := range crewtest.Hosts(n) {
+			all = append(all, targets(addr, 1, 443)[0])
+			all[len(all)-1].ID = len(all) - 1
+		}
+	}
+	e := rounds.New(rounds.Config{
+		Targets: all, Count: 3, Interval: 200 * ms, Timeout: 600 * ms, Late: 100 * ms, Each: rawsock.DialCost,
+		Asker: func() crew.Asker { return inside{l, newDialer(&rawsock.Config{})} },
+	})
+	want := []probe.Status{probe.Reply, probe.Refused, probe.Lost}
+	interims, outcomes := 0, 0
+	err := e.Probe(t.Context(), func(r probe.Result) {
+		if r.Interim {
+			interims++
+			return
+		}
+		outcomes++
+		w := want[r.Target.ID/2]
+		if r.Status != w || w != probe.Lost && (r.RTT < 20*ms || r.RTT > 600*ms || r.From != r.Target.Addr.Addr()) {
+			t.Errorf("%v seq %d: %v %v from %v after %v", r.Target.Name, r.Seq, r.Status, r.Reason, r.From, r.RTT)
+		}
+		if (r.Clock == probe.Kernel) != (w == probe.Reply) {
+			t.Errorf("%v: %v by %v", r.Target.Name, r.Status, r.Clock)
+		}
+	})
+	if err != nil || outcomes != 18 || interims < 6 {
+		t.Errorf("%d outcomes, %d interims, %v", outcomes, interims, err)
 	}
 }

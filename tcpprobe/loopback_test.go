@@ -109,6 +109,32 @@ func descriptors(t *testing.T) int {
 	return len(fds)
 }
 
+// Who accepts and resets at once has answered all the same.
+func TestAcceptAndReset(t *testing.T) {
+	server, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	go func() {
+		for {
+			c, err := server.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.(*net.TCPConn).SetLinger(0)
+			c.Close()
+		}
+	}()
+	asker := NewAsker(rawsock.Config{}, nil)
+	for range 100 {
+		a := asker.Ask(t.Context(), crew.Try{To: server.Addr().(*net.TCPAddr).AddrPort(), N: 1, Timeout: 10 * time.Second})
+		if a.Status != probe.Reply || a.Reason != probe.Connected || a.RTT <= 0 {
+			t.Fatalf("%+v", a)
+		}
+	}
+}
+
 // A Talk gets a connection that stands, and says what it learned.
 func TestTalk(t *testing.T) {
 	server, err := net.Listen("tcp4", "127.0.0.1:0")

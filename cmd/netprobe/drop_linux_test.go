@@ -8,6 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"netprobe/rawsock"
 )
 
 // While it probes no thread has a capability in any set that counts, nor the
@@ -18,7 +22,36 @@ func TestDropsCapabilities(t *testing.T) {
 	} else if !ok {
 		t.Skip("no ICMP socket here: run as root, or allow user namespaces")
 	}
-	cmd := exec.Command("netprobe", "ping", "--json", "-i", "0.02", "127.0.0.1")
+	checkThreads(t, "0000000000000000", "ping", "--json", "-i", "0.02", "127.0.0.1")
+}
+
+// The one that marking a socket takes stays, where that was asked for.
+func TestKeepsCapabilityToMark(t *testing.T) {
+	if err := rawsock.CheckDial(rawsock.Config{Mark: 1}); err != nil {
+		t.Skip("run as root: ", err)
+	}
+	const netRaw, netAdmin = "0000000000002000", "0000000000001000"
+	var name unix.Utsname
+	want := netRaw
+	if err := unix.Uname(&name); err != nil {
+		t.Fatal(err)
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor); err != nil {
+		t.Fatal(err)
+	}
+	if major < 5 || major == 5 && minor < 17 {
+		want = netAdmin
+	}
+	checkThreads(t, want, "tcp", "--json", "-i", "0.02", "--mark", "7", "127.0.0.1:1")
+	checkThreads(t, "0000000000000000", "tcp", "--json", "-i", "0.02", "127.0.0.1:1")
+}
+
+// checkThreads runs netprobe, whose threads must have the capabilities kept and
+// no others while it probes.
+func checkThreads(t *testing.T, kept string, args ...string) {
+	t.Helper()
+	cmd := exec.Command("netprobe", args...)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -37,20 +70,20 @@ func TestDropsCapabilities(t *testing.T) {
 		t.Errorf("threads %v, %v", threads, err)
 	}
 	for _, path := range threads {
-		checkThread(t, path)
+		checkThread(t, path, kept)
 	}
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
 	for lines.Scan() { // let it say all it has to say
 	}
-	if err := cmd.Wait(); err != nil {
+	if err := cmd.Wait(); err != nil && cmd.ProcessState.ExitCode() != exitSilent {
 		t.Error(err)
 	}
 }
 
 // checkThread checks what /proc says of one thread.
-func checkThread(t *testing.T, path string) {
+func checkThread(t *testing.T, path, kept string) {
 	t.Helper()
 	status, err := os.ReadFile(path)
 	if err != nil {
@@ -58,7 +91,7 @@ func checkThread(t *testing.T, path string) {
 		return
 	}
 	want := map[string]string{
-		"CapInh:": "0000000000000000", "CapPrm:": "0000000000000000", "CapEff:": "0000000000000000", "CapAmb:": "0000000000000000", "NoNewPrivs:": "1",
+		"CapInh:": "0000000000000000", "CapPrm:": kept, "CapEff:": kept, "CapAmb:": "0000000000000000", "NoNewPrivs:": "1",
 	}
 	seen := 0
 	for line := range strings.Lines(string(status)) {
