@@ -26,13 +26,16 @@ type outcomeKind uint8
 const (
 	neutral  outcomeKind = iota // pending, failed: says nothing about the target
 	replied                     // answered in time: has an RTT
-	answered                    // answered late: ends an outage
+	answered                    // answered late, or in a time nobody knows: ends an outage
 	silent                      // lost or an ICMP error: an outage
 )
 
-func kindOf(s probe.Status) outcomeKind {
-	switch s {
+func kindOf(r *probe.Result) outcomeKind {
+	switch r.Status {
 	case probe.Reply:
+		if !measured(r) {
+			return answered
+		}
 		return replied
 	case probe.Late:
 		return answered
@@ -60,7 +63,7 @@ func (s *sequencer) add(r *probe.Result) {
 	if r.Seq < s.head {
 		return
 	}
-	o := outcome{known: true, kind: kindOf(r.Status), rtt: max(r.RTT, 0), wall: wall(r.Sent)}
+	o := outcome{known: true, kind: kindOf(r), rtt: max(r.RTT, 0), wall: wall(r.Sent)}
 	if !r.Sent.IsZero() {
 		if s.start.IsZero() {
 			s.start = r.Sent

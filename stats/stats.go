@@ -124,7 +124,9 @@ func (t *Target) countOutcome(r *probe.Result) {
 	switch r.Status {
 	case probe.Reply:
 		t.received++
-		t.rtts.add(r.RTT, r.Seq)
+		if measured(r) {
+			t.rtts.add(r.RTT, r.Seq)
+		}
 	case probe.Late:
 		t.late++
 	case probe.Unreachable, probe.Expired, probe.Refused:
@@ -135,6 +137,11 @@ func (t *Target) countOutcome(r *probe.Result) {
 		t.lost++
 	}
 }
+
+// measured reports whether the round-trip time of a reply is one. Where a SYN was
+// sent again and the kernel does not know which one was answered, it is a guess
+// that no statistics are made of (RFC 6298, section 3: Karn's algorithm).
+func measured(r *probe.Result) bool { return r.Retrans == 0 || r.Clock == probe.Kernel }
 
 func (t *Target) countFlags(f probe.Flags) {
 	if f == 0 {

@@ -74,7 +74,7 @@ func (nobody) Record(*probe.Result) error { return nil }
 // A wait says once of each target that it opened, or why it never did.
 func TestWaitView(t *testing.T) {
 	var targets []*probe.Target
-	for i, name := range []string{"open:1", "refused:1", "silent:1", "broken:1", "evil\x1b[2J:1", "never:1"} {
+	for i, name := range []string{"open:1", "refused:1", "silent:1", "broken:1", "evil\x1b[2J:1", "never:1", "asked:1"} {
 		targets = append(targets, &probe.Target{ID: i, Name: name})
 	}
 	targets[4].Err = errText("no \x1b such host")
@@ -97,6 +97,7 @@ func TestWaitView(t *testing.T) {
 				{Target: targets[1], Seq: 1, Status: probe.Lost}, {Target: targets[1], Seq: 2, Status: probe.Refused, Reason: from.Reason, From: from.From},
 				{Target: targets[1], Seq: 3, Status: probe.Pending},
 				{Target: targets[2], Seq: 1, Status: probe.Lost, Reason: probe.NoResponse},
+				{Target: targets[5], Seq: 1, Status: probe.Pending}, {Target: targets[6], Seq: 1, Status: probe.Pending, Sent: time.Now()},
 				{Target: targets[3], Seq: 1, Status: probe.Failed, Err: errText("no route from this host")},
 			} {
 				_ = r.Record(&res)
@@ -108,6 +109,7 @@ silent:1 is not open after 2.00 s: no answer
 broken:1 is not open after 2.00 s: not tested: no route from this host
 evil\x1b[2J:1 is not open after 2.00 s: no \x1b such host
 never:1 is not open after 2.00 s: not decided
+asked:1 is not open after 2.00 s: no answer yet
 `
 			if quiet {
 				want = ""

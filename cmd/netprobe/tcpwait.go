@@ -50,10 +50,13 @@ func (v *waitView) Result(r *probe.Result, _ *stats.Target) error {
 	switch {
 	case row.open || !r.Outcome():
 		return nil
-	case r.Status != probe.Reply && r.Status != probe.Late:
-		if r.Status != probe.Pending {
-			row.last = notOpen(r)
+	case r.Status == probe.Pending:
+		if row.last == "" && !r.Sent.IsZero() {
+			row.last = "no answer yet"
 		}
+		return nil
+	case r.Status != probe.Reply && r.Status != probe.Late:
+		row.last = notOpen(r)
 		return nil
 	}
 	row.open = true
