@@ -43,7 +43,7 @@ var columns = []tableColumn{
 	{column{"p95", true, 4, 0}, false, "", rtt(func(r *stats.RTT) time.Duration { return r.P95 })},
 	{column{"max", true, 7, 0}, false, "", rtt(func(r *stats.RTT) time.Duration { return r.Max })},
 	{column{"jitter", true, 6, 0}, false, "", jitterCell},
-	{column{"retrans", true, 8, 0}, false, "tcp", func(_ *table, _ *rowState, s *stats.Summary) cell { return number(s.Retrans) }},
+	{column{"retrans", true, 4, 0}, false, "tcp", func(_ *table, _ *rowState, s *stats.Summary) cell { return number(s.Retrans) }},
 	{column{"downtime", true, 9, 0}, false, "", downtimeCell},
 	{column{"history", false, 5, 0}, true, "", (*table).historyCell},
 	{column{"state", false, 0, stateWidth}, false, "", stateCell},

@@ -26,7 +26,7 @@ type outcomeKind uint8
 const (
 	neutral  outcomeKind = iota // pending, failed: says nothing about the target
 	replied                     // answered in time: has an RTT
-	answered                    // answered late, or in a time nobody knows: ends an outage
+	answered                    // answered late, or a SYN that was sent again: ends an outage
 	silent                      // lost or an ICMP error: an outage
 )
 

@@ -138,10 +138,11 @@ func (t *Target) countOutcome(r *probe.Result) {
 	}
 }
 
-// measured reports whether the round-trip time of a reply is one. Where a SYN was
-// sent again and the kernel does not know which one was answered, it is a guess
-// that no statistics are made of (RFC 6298, section 3: Karn's algorithm).
-func measured(r *probe.Result) bool { return r.Retrans == 0 || r.Clock == probe.Kernel }
+// measured reports whether the round-trip time of a reply goes into statistics.
+// Where a SYN was sent again it does not (RFC 6298, section 3: Karn's algorithm):
+// the kernel knows by the target's TCP timestamps, to the millisecond, which one
+// was answered, and without those nobody does.
+func measured(r *probe.Result) bool { return r.Retrans == 0 }
 
 func (t *Target) countFlags(f probe.Flags) {
 	if f == 0 {

@@ -61,7 +61,7 @@ func naive(t *probe.Target, results []probe.Result) Summary {
 		switch r.Status {
 		case probe.Reply:
 			s.Received++
-			if r.Retrans == 0 || r.Clock == probe.Kernel {
+			if r.Retrans == 0 {
 				rtts = append(rtts, r.RTT)
 			}
 		case probe.Late:
@@ -181,7 +181,7 @@ func random(rng *rand.Rand, t *probe.Target, n, window int) []probe.Result {
 			status = probe.Status(rng.IntN(8))
 		}
 		r := result(t, uint64(i+1), status, time.Duration(math.Exp(rng.NormFloat64()*2)*1e6))
-		r.Retrans, r.Clock = uint8(max(0, rng.IntN(20)-16)), probe.Clock(rng.IntN(2))
+		r.Retrans = uint8(max(0, rng.IntN(20)-16))
 		if rng.IntN(10) == 0 {
 			r.Flags = probe.Flags(rng.IntN(16) << 1)
 		}

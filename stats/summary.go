@@ -26,7 +26,7 @@ type Summary struct {
 	LossPercent float64 // (Lost + Errors) of all decided probes, 0 to 100
 	HasLoss     bool    // false if no probe was decided: LossPercent means nothing then
 
-	RTT       *RTT          // nil if no answer came in time, or none that was measured (a SYN sent again may hide it)
+	RTT       *RTT          // nil if no answer came in time or none but to SYNs that were sent again
 	Jitter    time.Duration // mean of |RTT differences| of consecutive replies in the order of sending
 	HasJitter bool          // false with fewer than two replies
 	Outage    *Outage       // the longest one; nil if there was none

@@ -9,6 +9,7 @@
 // What surprises: the order of a run. Sockets and files are opened first, then
 // every capability is dropped for good, and only then are names looked up and
 // packets sent, so that nothing from the network ever meets a privileged process.
+// With --mark, sockets that are made later keep the one capability that takes.
 package main
 
 import (

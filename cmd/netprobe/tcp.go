@@ -24,8 +24,9 @@ func newTCP(args []string) *cobra.Command {
 			"number, a service such as https, or a list of both: 22,https,8000-8003. Without\n" +
 			"a port the first argument is the one host, and the others are ports of it.\n\n" +
 			"A connection that stands is reset at once. The time is the kernel's, from the\n" +
-			"SYN that was answered to the answer; retrans says how often it was sent again\n" +
-			"before, and wall how long that took in all. A SYN that is lost once is no outage.\n" +
+			"SYN that was answered to the answer; retrans says how often one was sent again\n" +
+			"before, and wall how long that took in all. A SYN that is lost once is no outage;\n" +
+			"such answers count as received, and are left out of the statistics of times.\n" +
 			"Exit code: 0 all answered, 1 some did not, 2 usage, 3 could not test.",
 		Example: "  netprobe tcp www.example.com:443                     until Ctrl-C\n" +
 			"  netprobe tcp 192.0.2.1 22 https 8000-8003            ports side by side\n" +
