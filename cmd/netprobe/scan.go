@@ -47,6 +47,7 @@ func (f *scanFlags) prepare(cmd *cobra.Command, args []string) (*scanRun, error)
 	}
 	s := &scanRun{f: f}
 	s.setUp(cmd, &f.runFlags)
+	s.marks = f.mark != 0 && !f.syn
 	specs, err := f.parseTargets(s.verb, args)
 	if err != nil {
 		return nil, err

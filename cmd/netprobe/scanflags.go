@@ -126,10 +126,6 @@ func (f *scanFlags) check(fs *pflag.FlagSet) error {
 	if fs.Changed("ping") && !f.alive {
 		return usage("add --alive, or leave out --ping", "--ping says how to sweep, and there is no sweep without --alive")
 	}
-	if f.mark != 0 && !f.syn {
-		return usage("leave it out, or ask by --syn, whose socket is opened while there are privileges",
-			"--mark, but connections are made when privileges are gone")
-	}
 	// Pairs are shared out, not hosts: all machines ask all of these.
 	f.parts, f.shard = f.shard, probe.Shard{}
 	if err := f.checkPorts(); err != nil {
