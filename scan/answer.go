@@ -80,18 +80,12 @@ func (e *Engine) learn(h *host, p uint16, n int, a *crew.Answer, sent, now time.
 	if rtt > 0 && a.Retrans == 0 {
 		h.rtt.add(rtt)
 	}
+	lost := int(a.Retrans) + e.proven(h, p, n, now)
 	h.window.answer(sent, now, h.rtt.slot())
 	e.window.answer(sent, now, blindSlot)
+	before := e.allowed(h)
 	h.loss.answered++
 	e.loss.answered++
-	before := e.allowed(h)
-	lost := n - 1 + int(a.Retrans)
-	for i := 1; i < n; i++ {
-		if at, ok := h.sentAt(p, i); ok {
-			h.window.loss(at, now, h.rtt.slot())
-			e.window.loss(at, now, blindSlot)
-		}
-	}
 	if lost > 0 {
 		h.loss.lost += float64(lost)
 		e.loss.lost += float64(lost)
@@ -99,13 +93,37 @@ func (e *Engine) learn(h *host, p uint16, n int, a *crew.Answer, sent, now time.
 		e.counters.Lost += uint64(lost)
 		e.mu.Unlock()
 	}
+	if h.limit != nil && a.Status == probe.Refused && a.Reason == probe.PortUnreachable {
+		e.refused(h, p, n, sent, e.arrival(a, now))
+	}
 	if e.allowed(h) > before {
 		e.reopen(h)
 	}
-	if h.limit != nil && a.Status == probe.Refused && a.Reason == probe.PortUnreachable {
-		h.word.Tells = true
-		h.limit.Told(sent, now)
+}
+
+// proven counts the tries of p before n as lost, which try n shows by its answer,
+// but for those that h could not tell of.
+func (e *Engine) proven(h *host, p uint16, n int, now time.Duration) (lost int) {
+	for i := 1; i < n; i++ {
+		at, ok := h.sentAt(p, i)
+		if !ok || h.limit != nil && (h.limit.Suspect() || !h.limit.Covered(at)) {
+			continue
+		}
+		lost++
+		h.window.loss(at, now, h.rtt.slot())
+		e.window.loss(at, now, blindSlot)
 	}
+	return lost
+}
+
+// refused notes that h told of a closed port.
+func (e *Engine) refused(h *host, p uint16, n int, sent, at time.Duration) {
+	h.word.Tells = true
+	missed := time.Duration(-1)
+	if last, ok := h.sentAt(p, n-1); ok && n > 1 {
+		missed = last
+	}
+	h.limit.Answered(sent, max(at, sent), missed)
 }
 
 // reopen asks the silent ports of h once more whose last try was out, as it
@@ -125,17 +143,19 @@ func (e *Engine) allowed(h *host) int {
 	if e.cfg.Retries >= 0 {
 		return min(e.cfg.Retries+1, 255)
 	}
-	return h.loss.tries(h.word.Ports, e.loss)
+	return h.loss.tries(h.word.Ports, e.loss, e.cfg.UDP)
 }
 
-// enough reports whether p was asked so often that its silence counts. Tries
-// that left when too much was sent tell little.
+// enough reports whether p was asked so often that its silence counts.
 func (e *Engine) enough(h *host, p uint16) bool {
-	tries := int(h.ports[p].tries)
-	if e.cfg.Retries >= 0 || tries >= hardMax {
-		return tries >= e.allowed(h)
+	tries, allowed := int(h.ports[p].tries), e.allowed(h)
+	switch {
+	case e.cfg.Retries >= 0 || tries < allowed:
+		return tries >= allowed
+	case h.limit != nil:
+		return tries >= hardMaxLimited || h.told(p) >= allowed
 	}
-	return tries >= e.allowed(h) && h.triesSince(p, h.window.lastCut) >= baseTries
+	return tries >= hardMax || h.told(p) >= baseTries
 }
 
 // quiet is told that the transport has waited for try n of p as long as it

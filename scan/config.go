@@ -28,21 +28,6 @@ type Config struct {
 	Hosts   int           // hosts begun and not finished at a time; 0 for what memory bears
 
 	From []Begun // what an earlier run left of the hosts it had begun
-
-	// Limit makes what paces the tries to one host by how it answers that ports
-	// are closed; nil where that is not limited.
-	Limit func() Limiter
-}
-
-// A Limiter paces tries to a host that tells of closed ports only so often. All
-// times are since the start of the run.
-type Limiter interface {
-	// Next returns when the next try may leave, as things are at now.
-	Next(now time.Duration) time.Duration
-	Take(now time.Duration)         // a try leaves
-	Told(sent, now time.Duration)   // the host told that a port is closed
-	Silent(sent, now time.Duration) // a try was not answered
-	ETA(ports int, now time.Duration) (d time.Duration, known bool)
 }
 
 // Begun is how far an earlier run came with a host it had begun.
@@ -71,9 +56,12 @@ const (
 	minHosts  = 8
 	maxHosts  = 1024
 
-	maxTries  = 10 // at one port, where loss is steady
-	hardMax   = 25 // in any case
-	baseTries = 2  // where no loss was seen
+	maxTries = 10 // at one port, where loss is steady
+	hardMax  = 25 // in any case
+	// hardMaxLimited is that for a host that tells of closed ports only so often,
+	// where most tries come too early.
+	hardMaxLimited = 250
+	baseTries      = 2 // where no loss was seen
 
 	// shortTries is how often a try is made again for which this host lacked
 	// something, shortWait how long after.
@@ -92,7 +80,7 @@ type Counters struct {
 	Late      uint64 // answers of ports that were decided already
 	Shortages uint64 // tries that had to wait as this host lacked something
 	InFlight  int
-	Limited   int           // hosts that tell of closed ports only so often
+	Limited   int           // UDP: hosts that tell of closed ports only so often
 	Ready     time.Duration // how long the slowest of them takes, as far as known; 0 if unknown
 }
 

@@ -55,6 +55,8 @@ type Engine struct {
 	loss   lossRate
 	pacer  probe.Pacer
 
+	foreseen time.Duration // when foresee looked
+
 	mu        sync.Mutex // guards what follows
 	counters  Counters
 	finishing bool
@@ -70,8 +72,9 @@ type hostKey struct {
 
 // sending is whose a try is.
 type sending struct {
-	h *host
-	p uint16
+	h  *host
+	p  uint16
+	at time.Duration // when it leaves
 }
 
 // New returns an Engine that scans by means of t, which is the caller's to close
@@ -100,6 +103,7 @@ func (e *Engine) Probe(ctx context.Context, emit func(probe.Result)) error {
 		now := e.now()
 		e.expire(now)
 		wake := e.fill(now)
+		e.foresee(now)
 		if e.idle() {
 			break
 		}
@@ -111,6 +115,27 @@ func (e *Engine) Probe(ctx context.Context, emit func(probe.Result)) error {
 	}
 	e.end()
 	return nil
+}
+
+// foresee says now and then how long hosts take that tell of closed ports only so
+// often.
+func (e *Engine) foresee(now time.Duration) {
+	const often = 200 * time.Millisecond
+	if !e.cfg.UDP || now < e.foreseen+often {
+		return
+	}
+	e.foreseen = now
+	var longest time.Duration
+	limited := 0
+	for _, h := range e.active {
+		if d, ok := h.limit.ETA(h.word.Left); ok {
+			limited++
+			longest = max(longest, d)
+		}
+	}
+	e.mu.Lock()
+	e.counters.Limited, e.counters.Ready = limited, longest
+	e.mu.Unlock()
 }
 
 // now is the time since the start of the run on the monotonic clock.

@@ -34,7 +34,7 @@ func TestDropped(t *testing.T) {
 			w := newWorld(seed)
 			w.timed, w.answer = timed, opens(false, 22, 80, 443, 500, 900)
 			r := w.play(t, t.Context(), Config{Source: hostsOf("192.0.2.1"), Ports: portsTo(1000), Seed: seed, Retries: Adaptive})
-			if r.count(probe.PortOpen) != 5 || r.count(probe.PortFiltered) != 995 || r.took > 3*time.Second || len(w.sent) > 2000 {
+			if r.count(probe.PortOpen) != 5 || r.count(probe.PortFiltered) != 995 || r.took > 3*time.Second || len(w.sent) > 3000 {
 				t.Error(r)
 			}
 			if seed == 0 {

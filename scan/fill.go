@@ -24,9 +24,7 @@ func (e *Engine) fill(now time.Duration) time.Duration {
 			if h == nil {
 				break
 			}
-			if at := e.give(h, now, min(room-len(e.batch), turn), hurry, finish); at > now {
-				wake = min(wake, at)
-			}
+			e.give(h, now, min(room-len(e.batch), turn), hurry, finish)
 		}
 		if len(e.batch) == 0 {
 			return wake
@@ -99,47 +97,55 @@ func (e *Engine) admit(now time.Duration) *host {
 	return nil
 }
 
-// give puts up to most tries of h into the batch. It returns when to look at h
-// again, if that is known.
-func (e *Engine) give(h *host, now time.Duration, most int, hurry, finish bool) time.Duration {
+// give puts up to most tries of h into the batch.
+func (e *Engine) give(h *host, now time.Duration, most int, hurry, finish bool) {
 	for range most {
-		if h.limit != nil {
-			if at := h.limit.Next(now); at > now {
-				e.ready(h)
-				return at
-			}
-		} else if h.window.room() <= 0 {
-			return 0 // an answer, or silence, makes it ready again
+		if h.window.room() <= 0 || e.waitsTurn(h, now) {
+			return // an answer, silence or time makes it ready again
 		}
-		if at := e.pacer.Next(); at > now {
-			e.ready(h)
-			return at
+		if e.pacer.Next() > now {
+			break
 		}
 		p, ok := h.take(hurry, finish)
 		if !ok {
-			return 0
+			return
 		}
 		e.pacer.Take(now)
 		if h.limit != nil {
-			h.limit.Take(now)
+			h.limit.Sent(now)
 		}
 		h.window.open++
 		e.window.open++
 		e.batch = append(e.batch, crew.Try{To: e.addrPort(h, p), N: int(h.ports[p].tries) + 1, Timeout: e.settle(h)})
-		e.sender = append(e.sender, sending{h, p})
+		e.sender = append(e.sender, sending{h, p, now})
 	}
 	e.ready(h)
-	return 0
+}
+
+// waitsTurn reports whether another try at h would be in vain now, as h tells of
+// closed ports only so often.
+func (e *Engine) waitsTurn(h *host, now time.Duration) bool {
+	if h.limit == nil {
+		return false
+	}
+	at := h.limit.Next(now)
+	if at <= now {
+		return false
+	}
+	if !h.turns {
+		h.turns = true
+		e.arm(timer{at: at, h: h, stage: turnDue})
+	}
+	return true
 }
 
 // launch starts the batch. It returns how many tries began; the others are asked
 // first next time.
 func (e *Engine) launch() int {
-	now := e.now()
 	n := e.carrier.Start(e.batch)
 	for _, s := range e.sender[:n] {
-		s.h.left(s.p, now)
-		e.arm(timer{at: now + s.h.rtt.slot(), h: s.h, p: s.p, n: s.h.ports[s.p].tries, stage: slotOver})
+		s.h.left(s.p, s.at)
+		e.arm(timer{at: s.at + s.h.rtt.slot(), h: s.h, p: s.p, n: s.h.ports[s.p].tries, stage: slotOver})
 	}
 	for _, s := range slices.Backward(e.sender[n:]) {
 		s.h.window.open--

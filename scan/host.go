@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"netprobe/internal/icmplimit"
 	"netprobe/probe"
 )
 
@@ -24,10 +25,10 @@ type host struct {
 	window window
 	rtt    roundTrip
 	loss   lossRate
-	limit  Limiter // nil for none
-	shorts int     // tries in a row that this host lacked something for
-	asked  int     // ports that were begun and have no outcome
-	queued bool    // in the engine's list of hosts that may have something to send
+	limit  *icmplimit.Limit // of how often it tells of closed ports; nil for TCP, whose resets no host limits like that
+	turns  bool             // waits until limit lets another try leave
+	asked  int              // ports that were begun and have no outcome
+	queued bool             // in the engine's list of hosts that may have something to send
 	done   bool
 }
 
@@ -52,8 +53,8 @@ func (e *Engine) newHost(c probe.Candidate) *host {
 		order:  probe.NewOrder(uint64(n), e.cfg.Seed+(c.Index+1)*apart, e.cfg.Ordered),
 		window: newWindow(hostStart, hostLeast, hostMost),
 	}
-	if e.cfg.Limit != nil {
-		h.limit = e.cfg.Limit()
+	if e.cfg.UDP {
+		h.limit = new(icmplimit.Limit)
 	}
 	h.word = probe.ScannedHost{Ports: n, Left: n}
 	from, begun := e.from[hostKey{c.Index, c.Addr}]
@@ -144,14 +145,14 @@ func (h *host) sentAt(p uint16, n int) (time.Duration, bool) {
 	return 0, false
 }
 
-// triesSince is how many tries of p left after t.
-func (h *host) triesSince(p uint16, t time.Duration) int {
-	s, n := &h.ports[p], 0
-	if s.sent > t || t == 0 {
-		n++
-	}
-	for _, sent := range h.older[p] {
-		if sent > t || t == 0 {
+// told is how many tries of p left of which silence tells something: too much was
+// being sent before the window was cut, and a host that tells of closed ports only
+// so often had none to tell of them for others.
+func (h *host) told(p uint16) int {
+	n := 0
+	for i := 1; i <= int(h.ports[p].tries); i++ {
+		sent, ok := h.sentAt(p, i)
+		if ok && (sent > h.window.lastCut || h.window.lastCut == 0) && (h.limit == nil || h.limit.Covered(sent)) {
 			n++
 		}
 	}

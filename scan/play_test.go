@@ -190,8 +190,14 @@ type ran struct {
 // play runs cfg against w inside a bubble. Each port must get exactly one outcome.
 func (w *world) play(t *testing.T, ctx context.Context, cfg Config) *ran {
 	t.Helper()
+	return w.playEngine(t, ctx, cfg, New(cfg, w))
+}
+
+// playEngine plays with an engine that somebody else may look at meanwhile.
+func (w *world) playEngine(t *testing.T, ctx context.Context, cfg Config, e *Engine) *ran {
+	t.Helper()
 	r := &ran{states: map[netip.AddrPort]probe.PortState{}, tries: map[netip.AddrPort]uint64{}}
-	r.Engine = New(cfg, w)
+	r.Engine = e
 	start := time.Now()
 	left := map[int]int{}
 	err := r.Probe(ctx, func(res probe.Result) {

@@ -13,6 +13,7 @@ const (
 	askLater              // by now the answer would be here: the port may be asked again
 	settled               // the last try had its time
 	retake                // a try for which this host lacked something is made again
+	turnDue               // the host's limit lets another try leave
 )
 
 // timer is a moment at which something is due for try n of a port. It counts
@@ -46,6 +47,11 @@ func (e *Engine) expire(now time.Duration) {
 	for len(e.timers) > 0 && e.timers[0].at <= now {
 		t := heap.Pop(&e.timers).(timer)
 		s := &t.h.ports[t.p]
+		if t.stage == turnDue {
+			t.h.turns = false
+			e.ready(t.h)
+			continue
+		}
 		if t.h.done || s.decided {
 			continue
 		}
