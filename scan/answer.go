@@ -12,15 +12,21 @@ import (
 func (e *Engine) take(to netip.AddrPort, n int, a *crew.Answer) {
 	h, place := e.hosts[to.Addr()], e.place[to.Port()]
 	if h == nil || place == 0 {
-		e.late()
+		e.late(a)
 		return
+	}
+	if h.out > 0 {
+		h.out--
 	}
 	p := place - 1
 	s := &h.ports[p]
 	now := e.now()
 	switch {
+	case h.done:
+		e.late(a)
+		e.forget(h)
 	case s.decided || s.other || s.tries == 0:
-		e.late()
+		e.late(a)
 	case a.Status == probe.Lost:
 		e.quiet(h, p, n)
 	case a.Status == probe.Pending: // the transport is being closed
@@ -31,7 +37,12 @@ func (e *Engine) take(to netip.AddrPort, n int, a *crew.Answer) {
 	}
 }
 
-func (e *Engine) late() {
+// late counts a, which came for a port that is decided, if it came from anybody.
+func (e *Engine) late(a *crew.Answer) {
+	switch a.Status {
+	case probe.Lost, probe.Pending, probe.Failed:
+		return
+	}
 	e.mu.Lock()
 	e.counters.Late++
 	e.mu.Unlock()
@@ -129,13 +140,17 @@ func (e *Engine) refused(h *host, p uint16, n int, sent, at time.Duration) {
 // reopen asks the silent ports of h once more whose last try was out, as it
 // turned out that more is lost than was thought.
 func (e *Engine) reopen(h *host) {
-	tail := h.tail
-	h.tail = h.tail[:0]
-	for _, p := range tail {
-		if !h.ports[p].decided && !e.enough(h, p) {
+	rest := h.tail[:0]
+	for _, p := range h.tail {
+		switch {
+		case h.ports[p].decided:
+		case e.enough(h, p):
+			rest = append(rest, p)
+		default:
 			h.askAgain(p)
 		}
 	}
+	h.tail = rest
 }
 
 // allowed is how often a silent port of h is asked.
@@ -186,8 +201,12 @@ func (e *Engine) short(h *host, p uint16, n int, now time.Duration) {
 	e.mu.Lock()
 	e.counters.Shortages++
 	e.counters.Sent--
+	if n > 1 {
+		e.counters.Retried--
+	}
 	e.mu.Unlock()
 	s.shorts++
+	s.lacked = true
 	e.freeSlot(h, s)
 	if n == int(s.tries) {
 		s.tries--
@@ -235,7 +254,7 @@ func (e *Engine) outcome(h *host, p uint16, r probe.Result) {
 // retire lets go of a host that is done.
 func (e *Engine) retire(h *host) {
 	h.done = true
-	delete(e.hosts, h.Addr)
+	e.forget(h)
 	for i, other := range e.active {
 		if other == h {
 			last := len(e.active) - 1
@@ -244,5 +263,21 @@ func (e *Engine) retire(h *host) {
 			break
 		}
 	}
-	h.older, h.again, h.tail = nil, nil, nil
+	h.older, h.first, h.again, h.tail = nil, nil, nil, nil
+	e.finish(h)
+}
+
+// finish remembers that h is decided.
+func (e *Engine) finish(h *host) {
+	if e.cfg.Keep && h.Name != "" {
+		e.finished = append(e.finished, Begun{Index: h.Index, Addr: h.Addr, Next: len(e.cfg.Ports)})
+	}
+}
+
+// forget makes room for another host of the same address, unless tries are on
+// their way that would be taken for tries at that one.
+func (e *Engine) forget(h *host) {
+	if h.out == 0 {
+		delete(e.hosts, h.Addr)
+	}
 }

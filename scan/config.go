@@ -28,6 +28,7 @@ type Config struct {
 	Hosts   int           // hosts begun and not finished at a time; 0 for what memory bears
 
 	From []Begun // what an earlier run left of the hosts it had begun
+	Keep bool    // remember hosts with names that are decided: see Engine.Finished
 }
 
 // Begun is how far an earlier run came with a host it had begun.

@@ -62,6 +62,8 @@ type Engine struct {
 	finishing bool
 	freshOnly bool // Hurry
 	left      []Begun
+
+	finished []Begun // hosts with names, if Config.Keep says so
 }
 
 // hostKey tells hosts apart: several addresses of a name share an index.
@@ -190,7 +192,7 @@ func (e *Engine) Counters() Counters {
 	return e.counters
 }
 
-// Left returns, after Probe, what is left of the hosts that were begun, for
+// Left returns, after Probe, what is left of the hosts that were handed out, for
 // Config.From of a later run.
 func (e *Engine) Left() []Begun {
 	e.mu.Lock()
@@ -198,10 +200,24 @@ func (e *Engine) Left() []Begun {
 	return e.left
 }
 
+// Finished returns, after Probe, the hosts with names that are decided, if
+// Config.Keep was set. In Config.From of a later run they are not asked again.
+func (e *Engine) Finished() []Begun { return e.finished }
+
 // end tells what is undecided, and remembers it. What an earlier run had left and
-// whose turn did not come is still left.
+// whose turn did not come is still left, unless all turns came: a name may have
+// another address by now.
 func (e *Engine) end() {
 	var left []Begun
+	if c := e.held; c != nil { // from may know of it
+		key := hostKey{c.Index, c.Addr}
+		if b, ok := e.from[key]; ok {
+			left = append(left, b)
+			delete(e.from, key)
+		} else {
+			left = append(left, Begun{Index: c.Index, Addr: c.Addr})
+		}
+	}
 	for _, h := range e.active {
 		left = append(left, h.begun())
 		for i := range h.order.Len() {
@@ -211,8 +227,14 @@ func (e *Engine) end() {
 			}
 		}
 	}
-	for _, b := range e.from {
-		left = append(left, b)
+	if !e.over || e.finishes() || e.ctx.Err() != nil {
+		for _, b := range e.from {
+			if b.Next == len(e.cfg.Ports) && len(b.Again) == 0 {
+				e.finished = append(e.finished, b)
+			} else {
+				left = append(left, b)
+			}
+		}
 	}
 	e.mu.Lock()
 	e.left = left

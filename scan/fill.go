@@ -85,6 +85,7 @@ func (e *Engine) admit(now time.Duration) *host {
 		h := e.newHost(c)
 		delete(e.from, hostKey{c.Index, c.Addr})
 		if h.word.Left == 0 {
+			e.finish(h)
 			continue
 		}
 		e.hosts[c.Addr] = h
@@ -132,11 +133,16 @@ func (e *Engine) waitsTurn(h *host, now time.Duration) bool {
 	if at <= now {
 		return false
 	}
-	if !h.turns {
-		h.turns = true
-		e.arm(timer{at: at, h: h, stage: turnDue})
-	}
+	e.rest(h, at)
 	return true
+}
+
+// rest lets h wait until at, or until something of it is heard.
+func (e *Engine) rest(h *host, at time.Duration) {
+	if !h.rests {
+		h.rests = true
+		e.arm(timer{at: at, h: h, stage: rested})
+	}
 }
 
 // launch starts the batch. It returns how many tries began; the others are asked
@@ -152,14 +158,17 @@ func (e *Engine) launch() int {
 		e.window.open--
 		if st := &s.h.ports[s.p]; !st.waits {
 			st.waits = true
-			s.h.again = slices.Insert(s.h.again, 0, s.p)
+			s.h.first = append(s.h.first, s.p)
 		}
 		e.ready(s.h)
 	}
-	retried := 0
+	retried, timed := 0, e.carrier.Timed()
 	for _, s := range e.sender[:n] {
 		if s.h.ports[s.p].tries > 1 {
 			retried++
+		}
+		if timed {
+			s.h.out++
 		}
 	}
 	e.mu.Lock()

@@ -17,6 +17,7 @@ type host struct {
 
 	order probe.Order
 	next  uint64   // position in order: all before were begun
+	first []uint16 // ports to ask before all others, the last first: there was no room for their tries
 	again []uint16 // ports to ask before those not begun, the longest waiting first
 	tail  []uint16 // ports whose last try is out: should more be allowed, they are asked again
 	ports []port
@@ -26,9 +27,10 @@ type host struct {
 	rtt    roundTrip
 	loss   lossRate
 	limit  *icmplimit.Limit // of how often it tells of closed ports; nil for TCP, whose resets no host limits like that
-	turns  bool             // waits until limit lets another try leave
 	asked  int              // ports that were begun and have no outcome
+	out    int              // tries that a Transport which is Timed has not answered
 	queued bool             // in the engine's list of hosts that may have something to send
+	rests  bool             // a timer says when limit lets go of it
 	done   bool
 }
 
@@ -38,7 +40,8 @@ type port struct {
 	tries   uint8         // that left
 	shorts  uint8         // tries that did not for want of something here
 	slot    bool          // the last try is on its way as far as the window goes
-	waits   bool          // in again
+	waits   bool          // in first or again
+	lacked  bool          // no try has left since one did not for want of something here
 	decided bool
 	other   bool // another machine's, or decided by an earlier run
 }
@@ -94,6 +97,13 @@ func (e *Engine) owns(index uint64, p uint16) bool {
 // take returns the port to ask next: one that was asked before, unless fresh
 // ones come first.
 func (h *host) take(freshFirst, noFresh bool) (p uint16, ok bool) {
+	for last := len(h.first) - 1; last >= 0; last-- {
+		p, h.first = h.first[last], h.first[:last]
+		h.ports[p].waits = false
+		if !h.ports[p].decided {
+			return p, true
+		}
+	}
 	if freshFirst {
 		if p, ok = h.fresh(); ok {
 			return p, true
@@ -169,7 +179,7 @@ func (h *host) left(p uint16, now time.Duration) {
 		h.older[p] = append(h.older[p], s.sent)
 	}
 	s.tries++
-	s.sent, s.slot = now, true
+	s.sent, s.slot, s.lacked = now, true, false
 }
 
 // begun is how far this run came with h, for a later one to go on from.

@@ -12,8 +12,9 @@ const (
 	slotOver stage = iota // the try is no longer on its way, as far as windows go
 	askLater              // by now the answer would be here: the port may be asked again
 	settled               // the last try had its time
+	lastCall              // so it had, and what came while this process slept has been read
 	retake                // a try for which this host lacked something is made again
-	turnDue               // the host's limit lets another try leave
+	rested                // the host's limit lets another try leave
 )
 
 // timer is a moment at which something is due for try n of a port. It counts
@@ -40,6 +41,10 @@ func (t *timers) Pop() any {
 	return x
 }
 
+// overslept is how late a timer is seen if this process was stopped, or had no
+// turn: answers may be there that nobody has read yet.
+const overslept = 100 * time.Millisecond
+
 func (e *Engine) arm(t timer) { heap.Push(&e.timers, t) }
 
 // expire does what is due at now.
@@ -47,20 +52,18 @@ func (e *Engine) expire(now time.Duration) {
 	for len(e.timers) > 0 && e.timers[0].at <= now {
 		t := heap.Pop(&e.timers).(timer)
 		s := &t.h.ports[t.p]
-		if t.stage == turnDue {
-			t.h.turns = false
+		switch {
+		case t.h.done:
+		case t.stage == rested:
+			t.h.rests = false
 			e.ready(t.h)
-			continue
-		}
-		if t.h.done || s.decided {
-			continue
-		}
-		if t.stage == retake {
-			t.h.askAgain(t.p)
-			e.ready(t.h)
-			continue
-		}
-		if s.tries == t.n && !s.waits {
+		case s.decided:
+		case t.stage == retake:
+			if s.lacked { // else it was asked in the meantime
+				t.h.askAgain(t.p)
+				e.ready(t.h)
+			}
+		case s.tries == t.n && !s.waits:
 			e.due(t, s, now)
 		}
 	}
@@ -86,12 +89,16 @@ func (e *Engine) due(t timer, s *port, now time.Duration) {
 		h.tail = append(h.tail, t.p)
 		t.at, t.stage = max(s.sent+e.settle(h), now), settled
 		e.arm(t)
-	case settled:
+	case settled, lastCall:
 		switch {
 		case !e.enough(h, t.p):
 			h.askAgain(t.p)
 			e.ready(h)
-		case !e.carrier.Timed():
+		case e.carrier.Timed(): // which looks for itself before it gives up
+		case t.stage == settled && now-t.at > overslept:
+			t.at, t.stage = now+overslept, lastCall
+			e.arm(t)
+		default:
 			e.silent(h, t.p)
 		}
 	}
