@@ -22,6 +22,7 @@ import (
 type Target struct {
 	ID   int            // row number in the run, from 0; dense, but for sweeps (Candidate.Index)
 	Name string         // as the user wrote it
+	Host string         // its name as protocols say it: in ASCII, without port; empty for an address
 	Addr netip.AddrPort // resolved and unmapped; Port 0 where the protocol has none
 	Err  error          // why it has no address; Addr is invalid then, but for its Port
 }
@@ -61,7 +62,7 @@ type Status uint8
 
 const (
 	Lost        Status = iota // nobody answered in time, nor in the late window
-	Reply                     // the target answered in time
+	Reply                     // the target answered in time; what was asked above may have failed (Good)
 	Late                      // the target answered after the timeout, within the late window
 	Unreachable               // an ICMP error came
 	Expired                   // an ICMP time-exceeded came

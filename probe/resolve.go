@@ -227,7 +227,7 @@ func (r *Resolver) words(err error) string {
 func Targets(answers []Answer, all bool) []*Target {
 	var targets []*Target
 	add := func(h Host, addr netip.Addr, err error) {
-		targets = append(targets, &Target{ID: len(targets), Name: h.Name, Addr: netip.AddrPortFrom(addr, h.Port), Err: err})
+		targets = append(targets, &Target{ID: len(targets), Name: h.Name, Host: h.Lookup, Addr: netip.AddrPortFrom(addr, h.Port), Err: err})
 	}
 	for _, a := range answers {
 		switch {

@@ -233,3 +233,19 @@ func TestResolveExplains(t *testing.T) {
 		}
 	}
 }
+
+// Rows know their host's name without the port, in the form protocols say it in.
+func TestTargetHost(t *testing.T) {
+	named, literal := Host{Name: "bücher.example:443", Lookup: "xn--bcher-kva.example", Port: 443}, Host{Name: "192.0.2.1:443", Addr: netip.MustParseAddr("192.0.2.1"), Port: 443}
+	answers := []Answer{
+		{Host: named, Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("2001:db8::7")}},
+		{Host: literal, Addrs: []netip.Addr{literal.Addr}},
+		{Host: named, Err: ErrNotYet},
+	}
+	want := []string{"xn--bcher-kva.example", "xn--bcher-kva.example", "", "xn--bcher-kva.example"}
+	for i, target := range Targets(answers, true) {
+		if target.Host != want[i] || target.Addr.Port() != 443 {
+			t.Errorf("%+v", target)
+		}
+	}
+}

@@ -27,10 +27,13 @@ const (
 	neutral  outcomeKind = iota // pending, failed: says nothing about the target
 	replied                     // answered in time: has an RTT
 	answered                    // answered late, or a SYN that was sent again: ends an outage
-	silent                      // lost or an ICMP error: an outage
+	silent                      // lost, an ICMP error or a fault above the transport: an outage
 )
 
 func kindOf(r *probe.Result) outcomeKind {
+	if r.Fault() != nil {
+		return silent
+	}
 	switch r.Status {
 	case probe.Reply:
 		if !measured(r) {
@@ -242,8 +245,8 @@ func (t *timeline) jitter() (mean time.Duration, ok bool) {
 	return time.Duration(math.Round(t.differSum / float64(t.replies-1))), true
 }
 
-// Outage is a run of consecutive probes, in the order of sending, that were lost
-// or met an ICMP error. A probe that could not be sent neither extends nor ends it.
+// Outage is a run of consecutive probes, in the order of sending, that were lost,
+// met an ICMP error or a fault above the transport. A probe that could not be sent neither extends nor ends it.
 type Outage struct {
 	From    time.Time     // when its first probe left, by the wall clock
 	To      time.Time     // when the first answered probe after it left; if Ongoing, its own last one

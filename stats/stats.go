@@ -65,7 +65,7 @@ type Target struct {
 	*probe.Target
 
 	sent, received, lost, late, pending, failed uint64
-	errors                                      uint64 // unreachable, expired and refused
+	errors                                      uint64 // unreachable, expired, refused, and answers with a fault above the transport
 	duplicates, reordered, retrans              uint64
 	corrupt, truncated, wrongSource             uint64
 	begun                                       time.Time     // when the first probe left
@@ -121,6 +121,10 @@ func (t *Target) measure(sent time.Time) {
 }
 
 func (t *Target) countOutcome(r *probe.Result) {
+	if r.Fault() != nil {
+		t.errors++
+		return
+	}
 	switch r.Status {
 	case probe.Reply:
 		t.received++

@@ -394,6 +394,43 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+// A target that answers, while what is asked above its transport fails, is none
+// that works: errors, loss, an outage, and no round-trip times of failures.
+func TestFaults(t *testing.T) {
+	to := target()
+	set := New([]*probe.Target{to})
+	broken := &probe.Layers{FailedAt: "http", Reason: probe.HTTPStatus, Why: "status 503"}
+	for seq, fails := range []bool{false, true, true, false} {
+		r := result(to, uint64(seq+1), probe.Reply, time.Duration(seq+1)*time.Millisecond)
+		if fails {
+			r.Detail, r.Reason = broken, broken.Reason
+		}
+		set.Record(&r)
+		s := set.Rows()[0].Summary()
+		if seq == 0 && (!s.Answered() || s.Errors != 0) {
+			t.Errorf("%+v", s)
+		}
+	}
+	s := set.Rows()[0].Summary()
+	if s.Sent != 4 || s.Received != 2 || s.Errors != 2 || s.Lost != 0 || s.LossPercent != 50 {
+		t.Errorf("%+v", s)
+	}
+	if s.RTT.Min != time.Millisecond || s.RTT.Max != 4*time.Millisecond || s.Jitter != 3*time.Millisecond {
+		t.Errorf("%+v, jitter %v", s.RTT, s.Jitter)
+	}
+	if o := s.Outage; o == nil || o.Probes != 2 || o.Length != 2*time.Second || o.Ongoing {
+		t.Errorf("%+v", o)
+	}
+
+	set = New([]*probe.Target{to})
+	r := result(to, 1, probe.Reply, time.Millisecond)
+	r.Detail = broken
+	set.Record(&r)
+	if s := set.Rows()[0].Summary(); s.Answered() || s.Verdict() != Silent || s.RTT != nil {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestRetarget(t *testing.T) {
 	old := &probe.Target{Name: "x", Err: errors.New("no such host")}
 	set := New([]*probe.Target{old})

@@ -15,7 +15,7 @@ type Summary struct {
 	Received   uint64 // answered in time
 	Lost       uint64 // nobody answered, nor in the late window
 	Late       uint64 // answered after the timeout: neither received nor lost
-	Errors     uint64 // an ICMP error came instead (unreachable, expired, refused)
+	Errors     uint64 // an ICMP error came instead (unreachable, expired, refused), or a layer above the transport failed
 	Pending    uint64 // the run ended before they were decided
 	Failed     uint64 // could not be sent; not in Sent
 	Duplicates uint64 // further answers to probes already answered

@@ -51,6 +51,7 @@ type Pacer interface {
 type Try struct {
 	To      netip.AddrPort
 	N       int           // from 1
+	Host    string        // name of the host, for protocols in which one says it; may be empty
 	Timeout time.Duration // how long to wait for an answer
 }
 

@@ -12,7 +12,7 @@ import (
 func (e *Engine) try(ctx context.Context, f *flight, asker crew.Asker) {
 	a := crew.Answer{Result: pending}
 	for n := 1; ctx.Err() == nil; n++ {
-		a = asker.Ask(ctx, crew.Try{To: f.t.Addr, N: int(f.seq), Timeout: e.cfg.Timeout + e.cfg.Late})
+		a = asker.Ask(ctx, crew.Try{To: f.t.Addr, Host: f.t.Host, N: int(f.seq), Timeout: e.cfg.Timeout + e.cfg.Late})
 		if !crew.Shortage(&a.Result) {
 			break
 		}
