@@ -13,30 +13,11 @@ import (
 	"netprobe/rawsock"
 )
 
-// A Talk goes on with a connection that stands, for longer than until only if it
-// has to, and adds to its Answer what it learned (Detail). It neither keeps nor
-// closes the connection, which is reset afterwards.
-type Talk func(ctx context.Context, c *net.TCPConn, until time.Time, a *crew.Answer)
-
-// NewAsker returns what asks by connects that leave by socket, of which Source,
-// Interface, Mark, TTL and TOS count. A connection that stands is reset at once,
-// or after talk if that is not nil. A try takes rawsock.DialCost descriptors.
-//
-// Answers tell how often the kernel sent the SYN again (Retrans, Linux only),
-// also of one that was refused or silent. Then RTT counts from the SYN that was
-// answered, or from the last if nobody knows which one that was, and RTT and
-// Host together from the first.
-func NewAsker(socket rawsock.Config, talk Talk) crew.Asker {
-	d := newDialer(&socket)
-	d.talk = talk
-	return d
-}
-
 // dialer is the crew.Asker of one worker.
 type dialer struct {
-	hook rawsock.Dial
-	net  net.Dialer
-	talk Talk // nil for none
+	hook  rawsock.Dial
+	net   net.Dialer
+	climb *Climb // nil if nothing is asked above the connection
 }
 
 func newDialer(socket *rawsock.Config) *dialer {
@@ -54,6 +35,9 @@ func (d *dialer) Ask(ctx context.Context, t crew.Try) crew.Answer {
 	if ctx.Err() != nil {
 		return canceled()
 	}
+	if d.climb != nil && d.climb.Timeout > 0 {
+		t.Timeout = min(t.Timeout, d.climb.Timeout)
+	}
 	if a, ok := crew.Unable(dst, &d.hook.Config); ok {
 		return a
 	}
@@ -70,13 +54,15 @@ func (d *dialer) Ask(ctx context.Context, t crew.Try) crew.Answer {
 	if err == nil {
 		c := conn.(*net.TCPConn)
 		a = connected(c, dst, took)
-		if d.talk != nil && a.Status == probe.Reply {
-			a.At = sent.Add(took)
-			d.talk(ctx, c, sent.Add(t.Timeout), &a)
+		if d.climb != nil && a.Status == probe.Reply {
+			d.ascend(ctx, t, c, sent, took, &a)
 		}
 		conn.Close()
 	} else {
 		a = d.ended(ctx, t, err, took)
+		if d.climb != nil && a.From.IsValid() && a.Reason == probe.Connected {
+			d.unasked(ctx, took, &a)
+		}
 	}
 	if a.Status != probe.Failed {
 		a.Sent = sent

@@ -19,8 +19,8 @@ import (
 	"netprobe/rawsock"
 )
 
-// patience is how long a test waits for what must come.
-const patience = 10 * time.Second
+// arrives is how long a test waits for what must come.
+const arrives = 10 * time.Second
 
 // halfOpenIn opens a HalfOpen for both families inside l, as its user would, and
 // closes it with the test.
@@ -57,7 +57,7 @@ func carry(t testing.TB, h *HalfOpen, tries []crew.Try, n int) []came {
 	t.Helper()
 	const batch = 64
 	var got []came
-	for deadline := time.Now().Add(patience); len(got) < n || len(tries) > 0; {
+	for deadline := time.Now().Add(arrives); len(got) < n || len(tries) > 0; {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d of %d answers, %d tries not started", len(got), n, len(tries))
 		}
@@ -74,7 +74,7 @@ func carry(t testing.TB, h *HalfOpen, tries []crew.Try, n int) []came {
 func asks(port uint16, n int, addrs ...string) []crew.Try {
 	var ts []crew.Try
 	for _, a := range addrs {
-		ts = append(ts, crew.Try{To: netip.AddrPortFrom(netip.MustParseAddr(a), port), N: n, Timeout: patience})
+		ts = append(ts, crew.Try{To: netip.AddrPortFrom(netip.MustParseAddr(a), port), N: n, Timeout: arrives})
 	}
 	return ts
 }
@@ -414,7 +414,7 @@ func BenchmarkHalfOpen(b *testing.B) {
 		visit := func(netip.AddrPort, int, *crew.Answer) { answers++ }
 		start := time.Now()
 		for rest := all; answers < len(all); {
-			if time.Since(start) > patience {
+			if time.Since(start) > arrives {
 				b.Fatalf("%d answers, %d dropped", answers, h.Dropped())
 			}
 			k := h.Start(rest[:min(len(rest), 64)])

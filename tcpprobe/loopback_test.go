@@ -2,7 +2,6 @@ package tcpprobe
 
 import (
 	"context"
-	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -135,38 +134,17 @@ func TestAcceptAndReset(t *testing.T) {
 	}
 }
 
-// A Talk gets a connection that stands, and says what it learned.
-func TestTalk(t *testing.T) {
-	server, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
-	go func() {
-		for {
-			c, err := server.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = c.Write([]byte("hello"))
-			defer c.Close()
-		}
-	}()
-	talk := func(_ context.Context, c *net.TCPConn, until time.Time, a *crew.Answer) {
-		buf := make([]byte, 5)
-		_ = c.SetReadDeadline(until)
-		_, err := io.ReadFull(c, buf)
-		a.Detail, a.Err = string(buf), err
-	}
-	asker := NewAsker(rawsock.Config{}, talk)
-	open := server.Addr().(*net.TCPAddr).AddrPort()
-	for range 3 { // an Asker is used again
+// What is asked above a connection is asked of each that stands.
+func TestAskerAgain(t *testing.T) {
+	open := serve(t, say("hello", hold))
+	asker := NewAsker(rawsock.Config{}, &Climb{Banner: true})
+	for range 3 {
 		sent := time.Now()
-		a := asker.Ask(t.Context(), crew.Try{To: open, N: 1, Timeout: 10 * time.Second})
-		if a.Status != probe.Reply || a.Detail != "hello" || a.Err != nil || a.At.Before(sent) || a.RTT <= 0 {
+		a := asker.Ask(t.Context(), crew.Try{To: open, N: 1, Timeout: patience})
+		if got := passed(t, a); got["banner"] != "hello" || a.At.Before(sent) || a.RTT <= 0 {
 			t.Errorf("%+v", a)
 		}
-		if a = asker.Ask(t.Context(), crew.Try{To: loopback(closedPort(t, "127.0.0.1")), N: 1, Timeout: 10 * time.Second}); a.Status != probe.Refused || a.Detail != nil {
+		if a = asker.Ask(t.Context(), crew.Try{To: loopback(closedPort(t, "127.0.0.1")), N: 1, Timeout: patience}); a.Status != probe.Refused || a.Detail != nil {
 			t.Errorf("%+v", a)
 		}
 	}

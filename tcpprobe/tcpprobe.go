@@ -3,6 +3,9 @@
 // with a SYN-ACK, any other host with an RST, and a firewall with an ICMP error or
 // not at all.
 //
+// A Climb asks on on the same connection: STARTTLS, TLS, banners, HTTP. Whatever
+// those layers say, the port is open.
+//
 // What surprises: connect(2) says "connection refused" for an RST and for an
 // ICMP port-unreachable alike, whoever sent it, and "no route to host" for most
 // other ICMP errors. On Linux the socket's error queue knows type, code and
