@@ -56,7 +56,7 @@ func (v *fping) Result(r *probe.Result, _ *stats.Target) error {
 		return nil // a pending probe is not a lost one
 	}
 	ms := nan
-	if r.Status == probe.Reply {
+	if r.Status == probe.Reply && r.Good() {
 		ms = float32(float64(r.RTT) / float64(time.Millisecond))
 	}
 	v.rows[r.Target.ID].put(r.Seq, ms, v.keep)

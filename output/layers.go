@@ -15,29 +15,53 @@ func layersOf(r *probe.Result) *probe.Layers {
 	return l
 }
 
-// appendLayers appends phases and facts to a line for people, and at last what
-// failed: ` tls=4.56 ms tls_version="TLS 1.3", failed at tls: certificate expired`.
-func appendLayers(b []byte, l *probe.Layers) []byte {
+// appendLayers appends phases and facts to a line for people:
+// " tls=4.56 ms TLS 1.3 h2, 71 days left ntp_stratum=2".
+func (w *vocabulary) appendLayers(b []byte, l *probe.Layers) []byte {
+	b = w.appendSteps(b, l)
+	brief := false
+	for _, f := range l.Facts {
+		switch {
+		case f.Aside:
+			continue
+		case f.Brief == "":
+			b = append(b, ' ')
+			b = appendEscaped(b, f.Name)
+			b = append(b, '=')
+			b = appendFact(b, f.Value)
+		default:
+			if brief {
+				b = append(b, ',')
+			}
+			b = append(b, ' ')
+			b = appendEscaped(b, f.Brief)
+		}
+		brief = f.Brief != ""
+	}
+	return b
+}
+
+// appendSteps appends " tls=4.56 ms first_byte=1.20 ms".
+func (w *vocabulary) appendSteps(b []byte, l *probe.Layers) []byte {
 	for _, p := range l.Phases {
+		if p.Name == w.timed {
+			continue
+		}
 		b = append(b, ' ')
 		b = appendEscaped(b, p.Name)
 		b = append(b, '=')
 		b = appendPingTime(b, p.Took)
 		b = append(b, " ms"...)
 	}
-	for _, f := range l.Facts {
-		b = append(b, ' ')
-		b = appendEscaped(b, f.Name)
-		b = append(b, '=')
-		b = appendFact(b, f.Value)
-	}
-	if l.FailedAt != "" {
-		b = append(b, ", failed at "...)
-		b = appendEscaped(b, l.FailedAt)
-		b = append(b, ": "...)
-		b = appendEscaped(b, l.Why)
-	}
 	return b
+}
+
+// appendFault appends "failed at tls: certificate expired 3 days ago".
+func appendFault(b []byte, l *probe.Layers) []byte {
+	b = append(b, "failed at "...)
+	b = appendEscaped(b, l.FailedAt)
+	b = append(b, ": "...)
+	return appendEscaped(b, l.Why)
 }
 
 // appendFact appends the value of a fact for people: text in quotes where its

@@ -10,14 +10,14 @@ import (
 
 // portWords are those of probes to ports, by kind.
 var portWords = map[string]*vocabulary{
-	"tcp": wordsOfPorts("tcp", "connected to "),
-	"udp": wordsOfPorts("udp", "answer from "),
-	"dns": wordsOfPorts("dns", "answer from "),
+	"tcp": wordsOfPorts("tcp", "connected to ", "connect"),
+	"udp": wordsOfPorts("udp", "answer from ", ""),
+	"dns": wordsOfPorts("dns", "answer from ", ""),
 }
 
-func wordsOfPorts(kind, answered string) *vocabulary {
+func wordsOfPorts(kind, answered, timed string) *vocabulary {
 	return &vocabulary{
-		title: kind, seq: "seq=", sent: "probes transmitted", loss: "probe loss", many: "probes", answered: answered,
+		title: kind, seq: "seq=", sent: "probes transmitted", loss: "probe loss", many: "probes", answered: answered, timed: timed,
 		header: (*plain).appendAsked, answer: (*plain).appendAnswered, rejection: (*plain).appendRejected,
 	}
 }
@@ -49,6 +49,9 @@ func (v *plain) appendAsked(b []byte, t *probe.Target) []byte {
 // oddities of the answer, and what was learned above the transport.
 func (v *plain) appendAnswered(b []byte, r *probe.Result) []byte {
 	b = appendEpoch(b, v.o)
+	if l := r.Fault(); l != nil {
+		return v.appendFaulty(b, r, l)
+	}
 	b = append(b, v.words.answered...)
 	b = v.appendPeer(b, r)
 	b = append(b, ": "...)
@@ -68,8 +71,24 @@ func (v *plain) appendAnswered(b []byte, r *probe.Result) []byte {
 		}
 	}
 	if l := layersOf(r); l != nil {
-		b = appendLayers(b, l)
+		b = v.words.appendLayers(b, l)
 	}
+	return append(b, '\n')
+}
+
+// appendFaulty appends "seq=2 failed at tls: certificate expired 3 days ago
+// (time=10.5 ms tls=4.56 ms)": who answered, but not as it should.
+func (v *plain) appendFaulty(b []byte, r *probe.Result, l *probe.Layers) []byte {
+	b = append(b, v.words.seq...)
+	b = strconv.AppendUint(b, r.Seq, 10)
+	b = appendFault(append(b, ' '), l)
+	b = append(b, " (time="...)
+	b = appendPingTime(b, r.RTT)
+	b = append(b, " ms"...)
+	b = v.appendAgain(b, r)
+	b = v.words.appendSteps(b, l)
+	b = append(b, ')')
+	b = v.appendSubject(b, r.Target)
 	return append(b, '\n')
 }
 
@@ -107,6 +126,11 @@ func (v *plain) appendTaken(b []byte, r *probe.Result) []byte {
 		b = appendPingTime(b, r.RTT)
 		b = append(b, " ms"...)
 	}
+	return v.appendAgain(b, r)
+}
+
+// appendAgain appends " retrans=1 wall=1013 ms" where a SYN was sent again.
+func (v *plain) appendAgain(b []byte, r *probe.Result) []byte {
 	if r.Retrans > 0 {
 		b = append(b, " retrans="...)
 		b = strconv.AppendUint(b, uint64(r.Retrans), 10)

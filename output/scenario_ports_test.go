@@ -82,7 +82,12 @@ func (e errText) Error() string { return string(e) }
 func layers() *scenario {
 	t := serviceAt(0, "www.example.net:443", "192.0.2.7", 443)
 	learned := func(l *probe.Layers) func(*probe.Result) {
-		return func(r *probe.Result) { r.Detail = l }
+		return func(r *probe.Result) {
+			r.Detail = l
+			if l.FailedAt != "" {
+				r.Reason = l.Reason
+			}
+		}
 	}
 	ms := time.Millisecond
 	return &scenario{
@@ -92,12 +97,13 @@ func layers() *scenario {
 			with(connected(t, 1, 10*ms), learned(&probe.Layers{
 				Phases: []probe.Step{{Name: "connect", Took: 10 * ms}, {Name: "tls", Took: 21_500 * time.Microsecond}},
 				Facts: []probe.Fact{
-					{Name: "tls_version", Value: "TLS 1.3"}, {Name: "tls_days_left", Value: 23}, {Name: "tls_trusted", Value: true},
+					{Name: "tls_version", Value: "TLS 1.3", Brief: "TLS 1.3 h2"}, {Name: "tls_cipher", Value: "TLS_AES_128_GCM_SHA256", Aside: true},
+					{Name: "tls_days_left", Value: 23, Brief: "23 days left"}, {Name: "tls_trusted", Value: true},
 					{Name: "tls_alpn", Value: []string{"h2", "http/1.1"}}, {Name: "ntp_offset_ms", Value: -0.25},
 				},
 			})),
-			with(connected(t, 2, 10*ms), learned(&probe.Layers{
-				Phases:   []probe.Step{{Name: "connect", Took: 10 * ms}, {Name: "tls", Took: 20 * ms}},
+			with(again(connected(t, 2, 10*ms), 1), learned(&probe.Layers{
+				Phases:   []probe.Step{{Name: "connect", Took: 1010 * ms}, {Name: "tls", Took: 20 * ms}},
 				FailedAt: "tls", Reason: probe.TLSFailed, Why: "certificate expired 3 days ago",
 			})),
 			with(connected(t, 3, 10*ms), learned(&probe.Layers{
@@ -107,7 +113,19 @@ func layers() *scenario {
 					{Name: "nan", Value: math.NaN()}, {Name: "none", Value: nil}, {Name: "list", Value: []string{"a b", "\x00"}},
 				},
 			})),
-			lost(t, 4),
+			with(connected(t, 4, 10*ms), learned(&probe.Layers{
+				Phases: []probe.Step{{Name: "connect", Took: 10 * ms}, {Name: "banner", Took: ms}},
+				Facts: []probe.Fact{
+					{Name: "banner", Value: "220 \x1b]0;owned\x07\r\n", Brief: "\"220 \x1b]0;owned\x07\u2028\""},
+					{Name: "banner_then", Value: "closed", Brief: "then closed"},
+				},
+			})),
+			lost(t, 5),
+			with(connected(t, 6, 10*ms), learned(&probe.Layers{
+				Phases:   []probe.Step{{Name: "connect", Took: 10 * ms}, {Name: "tls", Took: 20 * ms}, {Name: "first_byte", Took: ms}, {Name: "transfer", Took: ms}},
+				FailedAt: "http", Reason: probe.HTTPStatus, Why: "status 503 Service Unavailable",
+				Facts: []probe.Fact{{Name: "http_status", Value: 503, Brief: "status 503"}},
+			})),
 		}),
 	}
 }

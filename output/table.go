@@ -36,7 +36,7 @@ const (
 	waiting  condition = iota // no probe was decided yet
 	up                        // answered
 	tardy                     // answered, but late
-	down                      // lost, or an ICMP error
+	down                      // lost, an ICMP error, or a fault above the transport
 	untested                  // could not be tested
 )
 
@@ -47,6 +47,7 @@ const historyLength = 16
 type rowState struct {
 	condition condition
 	reason    probe.Reason
+	fault     *probe.Layers                // why it is down though somebody answers; nil if it is not
 	last      time.Duration                // RTT of the last answer
 	answered  bool                         // last is valid
 	history   [historyLength]time.Duration // a ring; noAnswer where there was none
@@ -59,21 +60,31 @@ func (s *rowState) add(r *probe.Result) {
 	if r.Status == probe.Pending {
 		return // nobody knows, so what was known stands
 	}
-	s.reason = r.Reason
+	s.reason, s.fault = r.Reason, r.Fault()
 	rtt := noAnswer
-	switch r.Status {
-	case probe.Failed:
+	switch {
+	case r.Status == probe.Failed:
 		s.condition = untested
 		return
-	case probe.Reply:
+	case s.fault != nil:
+		s.condition = down
+	case r.Status == probe.Reply:
 		s.condition, s.last, s.answered, rtt = up, r.RTT, true, r.RTT
-	case probe.Late:
+	case r.Status == probe.Late:
 		s.condition, s.last, s.answered = tardy, r.RTT, true
 	default:
 		s.condition = down
 	}
 	s.history[s.outcomes%historyLength] = rtt
 	s.outcomes++
+}
+
+// why says why a target is down.
+func (s *rowState) why() string {
+	if s.fault != nil {
+		return string(appendFault(nil, s.fault))
+	}
+	return s.reason.String()
 }
 
 // live reports whether the table is redrawn in place.
@@ -122,7 +133,8 @@ func (v *table) announce(s *rowState, t *stats.Target) error {
 	case up, tardy:
 		b = append(b, " up"...)
 	case down:
-		b = append(b, " down ("+s.reason.String()+")"...)
+		b = append(append(b, " down ("...), s.why()...)
+		b = append(b, ')')
 	default:
 		b = append(b, " could not test ("+s.reason.String()+")"...)
 	}

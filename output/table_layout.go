@@ -116,7 +116,7 @@ func stateCell(_ *table, s *rowState, sum *stats.Summary) cell {
 	case tardy:
 		return cell{"● late", yellow}
 	case down:
-		return cell{"● down " + s.reason.String(), red}
+		return cell{"● down " + s.why(), red}
 	case untested:
 		return cell{"○ not sent " + s.reason.String(), yellow}
 	}

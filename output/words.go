@@ -12,6 +12,7 @@ type vocabulary struct {
 	many  string
 
 	answered string // before whoever answered; of ports alone
+	timed    string // the phase that the time of a probe is that of
 
 	header    func(v *plain, b []byte, t *probe.Target) []byte
 	answer    func(v *plain, b []byte, r *probe.Result) []byte // Reply, Late and further answers

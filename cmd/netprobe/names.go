@@ -60,5 +60,5 @@ func moved(row *probe.Target, a probe.Answer) *probe.Target {
 	if a.Err != nil || row.Err == nil && slices.Contains(a.Addrs, row.Addr.Addr()) {
 		return nil
 	}
-	return &probe.Target{ID: row.ID, Name: row.Name, Addr: netip.AddrPortFrom(a.Addrs[0], row.Addr.Port())}
+	return &probe.Target{ID: row.ID, Name: row.Name, Host: row.Host, Addr: netip.AddrPortFrom(a.Addrs[0], row.Addr.Port())}
 }

@@ -29,6 +29,7 @@ func TestMain(m *testing.M) {
 //	code N PROGRAM...   run a program that must exit with code N
 //	user N PROGRAM...   the same as an ordinary user, inside a network
 //	records FILE        FILE (or stdout) holds the records of one whole run
+//	server NAME         start a server on this host; its address is then $addr
 //
 // and the conditions [icmp] (an ICMP socket can be opened here) and [lab]
 // (networks work here). NETPROBE_LAB=require makes it an error if they fail.
@@ -38,7 +39,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"network": network, "code": code, "user": user, "records": records,
+			"network": network, "code": code, "user": user, "records": records, "server": server,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Values["script"] = &script{env: env.Vars}

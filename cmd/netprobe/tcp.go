@@ -26,13 +26,19 @@ func newTCP(args []string) *cobra.Command {
 			"A connection that stands is reset at once. The time is the kernel's, from the\n" +
 			"SYN that was answered to the answer; retrans says how often one was sent again\n" +
 			"before, and wall how long that took in all. A SYN that is lost once is no outage;\n" +
-			"such answers count as received, and are left out of the statistics of times.\n" +
+			"such answers count as received, and are left out of the statistics of times.\n\n" +
+			"More can be asked on the same connection: TLS, HTTP, what the server says. All of\n" +
+			"it has the time of one probe (-W), each phase is timed, and a line says at which\n" +
+			"layer it failed. Such a probe counts as an error, though the port is open.\n" +
 			"Exit code: 0 all answered, 1 some did not, 2 usage, 3 could not test.",
 		Example: "  netprobe tcp www.example.com:443                     until Ctrl-C\n" +
 			"  netprobe tcp 192.0.2.1 22 https 8000-8003            ports side by side\n" +
 			"  netprobe tcp -c 5 [2001:db8::1]:22 192.0.2.1:22      IPv6 in brackets\n" +
 			"  netprobe tcp --wait 60s db.example.com:5432          in scripts: go on when it is open\n" +
 			"  netprobe tcp -c 100 --fail-if 'loss>1%,retrans>0' 192.0.2.1:443\n" +
+			"  netprobe tcp --tls --http /health www.example.com:443\n" +
+			"  netprobe tcp --starttls smtp -c 1 mail.example.com:25\n" +
+			"  netprobe tcp --send 'PING\\r\\n' --expect '^\\+PONG' 192.0.2.1:6379\n" +
 			"  netprobe tcp --json -c 3 192.0.2.1:443 | jq .rtt_ms",
 		RunE: func(cmd *cobra.Command, targets []string) error {
 			s, err := f.session(cmd, targets)
@@ -74,13 +80,25 @@ func (f *tcpFlags) open() (engine, error) {
 	if err := rawsock.CheckDial(socket); err != nil {
 		return nil, openFailure(err, &f.runFlags)
 	}
+	climb, err := f.ready(&f.runFlags)
+	if err != nil {
+		return nil, err
+	}
+	timeout, late := f.timeout, f.late
+	if climb != nil {
+		timeout, late = timeout+climbGrace, 0
+	}
 	e := &connector{socket: socket, chosen: f.iface != "" || f.source.IsValid()}
 	e.Engine = rounds.New(rounds.Config{
-		Count: f.count, Interval: f.interval, Timeout: f.timeout, Late: f.late, Rate: f.rate, Await: f.reResolve > 0,
-		Each: rawsock.DialCost, Asker: func() rounds.Asker { return tcpprobe.NewAsker(socket, nil) },
+		Count: f.count, Interval: f.interval, Timeout: timeout, Late: late, Rate: f.rate, Await: f.reResolve > 0,
+		Each: rawsock.DialCost, Asker: func() rounds.Asker { return tcpprobe.NewAsker(socket, climb) },
 	})
 	return e, nil
 }
+
+// climbGrace is how much later than an Asker the engine gives up a probe that
+// asks above the connection: the Asker knows what to say of it.
+const climbGrace = time.Second
 
 // dial is what the flags say of the sockets that connects leave by.
 func (f *tcpFlags) dial() rawsock.Config {

@@ -12,6 +12,7 @@ import (
 // tcpFlags are the flags of tcp.
 type tcpFlags struct {
 	runFlags
+	layerFlags
 
 	ttl, tos int           // 0 for the system's
 	wait     time.Duration // 0 for not
@@ -44,6 +45,7 @@ func (f *tcpFlags) define(cmd *cobra.Command) {
 	packet.VarP(intValue{&f.ttl, 1, 255}, "ttl", "t", "TTL or hop limit")
 	hideZero(packet, "ttl")
 	defineTOS(packet, &f.tos)
+	f.layerFlags.define(g.add("What is asked above the connection"))
 	show := g.add("Output")
 	f.show(show, output.Formats(), "plain for one target, else table")
 	onOff(show, &f.stamps, "timestamps", "D", "start each line with the time")
@@ -68,6 +70,9 @@ var tcpConflicts = []conflict{
 // check finishes the flags after parsing.
 func (f *tcpFlags) check(fs *pflag.FlagSet) error {
 	if err := checkConflicts(fs, tcpConflicts); err != nil {
+		return err
+	}
+	if err := f.layerFlags.check(fs); err != nil {
 		return err
 	}
 	if f.wait > 0 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"time"
@@ -38,6 +39,7 @@ type waitView struct {
 type waited struct {
 	open bool
 	last string // why it was not at its last outcome; empty if there was none
+	word string // what it was not then: open, or ready where the port is but a layer above failed
 }
 
 func (v *waitView) Begin(h *output.Header, set *stats.Set) error {
@@ -55,17 +57,28 @@ func (v *waitView) Result(r *probe.Result, _ *stats.Target) error {
 			row.last = "no answer yet"
 		}
 		return nil
-	case r.Status != probe.Reply && r.Status != probe.Late:
-		row.last = notOpen(r)
+	case !r.Good():
+		row.last, row.word = notOpen(r), openOrReady(r)
 		return nil
 	}
 	row.open = true
-	return v.line("%s is open after %s", output.Escape(r.Target.Name), output.FormatDuration(time.Since(v.start)))
+	return v.line("%s is %s after %s", output.Escape(r.Target.Name), openOrReady(r), output.FormatDuration(time.Since(v.start)))
+}
+
+// openOrReady is what a target is that answers; a port that is open may not be
+// ready, where more is asked than that.
+func openOrReady(r *probe.Result) string {
+	if _, ok := r.Detail.(*probe.Layers); ok {
+		return "ready"
+	}
+	return "open"
 }
 
 // notOpen says why r does not show an open port.
 func notOpen(r *probe.Result) string {
-	switch {
+	switch fault := r.Fault(); {
+	case fault != nil:
+		return "failed at " + fault.FailedAt + ": " + fault.Why
 	case r.Status == probe.Failed && r.Err != nil:
 		return "not tested: " + r.Err.Error()
 	case r.Status == probe.Lost:
@@ -91,7 +104,7 @@ func (v *waitView) End(e *output.End) error {
 		if why == "" {
 			why = "not decided"
 		}
-		if err := v.line("%s is not open after %s: %s", output.Escape(t.Name), output.FormatDuration(e.Time.Sub(v.start)), output.Escape(why)); err != nil {
+		if err := v.line("%s is not %s after %s: %s", output.Escape(t.Name), cmp.Or(v.rows[i].word, "open"), output.FormatDuration(e.Time.Sub(v.start)), output.Escape(why)); err != nil {
 			return err
 		}
 	}

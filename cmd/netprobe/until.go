@@ -28,7 +28,7 @@ type untilSink struct {
 
 func (u *untilSink) Record(r *probe.Result) error {
 	err := u.Sink.Record(r)
-	if u.met || !r.Outcome() || !u.is(r.Status) {
+	if u.met || !r.Outcome() || !u.is(r) {
 		return err
 	}
 	if !u.enough(r.Target.ID) {
@@ -53,8 +53,11 @@ func (u *untilSink) enough(id int) bool {
 	return len(u.were) >= u.all
 }
 
-func (u *untilSink) is(s probe.Status) bool {
-	switch s {
+func (u *untilSink) is(r *probe.Result) bool {
+	if r.Fault() != nil {
+		return !u.up
+	}
+	switch r.Status {
 	case probe.Reply, probe.Late:
 		return u.up
 	case probe.Lost, probe.Unreachable, probe.Expired, probe.Refused:

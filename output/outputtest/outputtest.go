@@ -141,13 +141,15 @@ func countProbe(n map[string]int64, r Record) {
 		n[f.(string)]++
 	}
 	status, _ := r["status"].(string)
-	switch status {
-	case "failed":
+	switch {
+	case status == "failed":
 		n["failed"]++
 		return
-	case "reply":
+	case (status == "reply" || status == "late") && r["failed_at"] != nil:
+		status = "errors" // somebody answers, but not as asked
+	case status == "reply":
 		status = "received"
-	case "unreachable", "expired", "refused":
+	case status == "unreachable", status == "expired", status == "refused":
 		status = "errors"
 	}
 	n["sent"]++
