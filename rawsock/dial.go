@@ -1,6 +1,7 @@
 package rawsock
 
 import (
+	"net"
 	"net/netip"
 	"syscall"
 	"time"
@@ -15,6 +16,7 @@ import (
 // dial takes two.
 type Dial struct {
 	Config Config // Source, Interface, Mark, TTL and TOS count
+	Stamps bool   // UDP: the kernel stamps what leaves and what arrives, where it can; see KeepStamps
 	kept   kept   // what differs by operating system
 }
 
@@ -62,15 +64,51 @@ type Handshake struct {
 	Retrans int           // SYNs sent again
 }
 
-// Rejected takes the next ICMP error out of the error queue of a socket
-// that Dial.Control prepared; ok is false if there is none, or the system has no
-// such queue.
-func Rejected(c syscall.RawConn) (r Rejection, ok bool) { return rejected(c) }
+// KeepStamps has the kernel stamp all that arrives, for as long as this process
+// lives. It does so anyway while there is a socket that wants it, but begins only
+// some time after the first asked, from a work queue (net_enable_timestamp in
+// net/core/dev.c): too late for the one answer that a new socket waits for. The first
+// call costs a descriptor.
+func KeepStamps() { keepStamps() }
 
-// LastWord reads a datagram that has arrived, whatever the read deadline of the
-// socket says: a process that was kept from running must not call its
-// target silent. ok is false if there is none.
-func LastWord(c syscall.RawConn, buf []byte) (n int, ok bool) { return lastWord(c, buf) }
+// StampsDatagrams says that this system can do what Dial.Stamps asks for.
+const StampsDatagrams = stampsDatagrams
+
+// Receive reads the next datagram from a UDP socket that Dial.Control prepared. It
+// waits as net's own reads do. Its error is one of theirs.
+func Receive(c *net.UDPConn, buf []byte) (Receipt, error) { return receive(c, buf, true) }
+
+// LastWord is Receive that does not wait, whatever the read deadline of the socket
+// says: a process that was kept from running must not call its target silent. ok
+// is false if there is nothing.
+func LastWord(c *net.UDPConn, buf []byte) (r Receipt, ok bool) {
+	r, err := receive(c, buf, false)
+	return r, err == nil
+}
+
+// Receipt is a datagram that was read.
+type Receipt struct {
+	Len   int            // octets of payload, as far as the buffer held them
+	From  netip.AddrPort // unmapped
+	Stamp int64          // when it arrived by the kernel's clock, ns since 1970; 0 if unknown
+	TTL   uint8          // or hop limit, as it arrived; 0 if unknown
+}
+
+// ReadErrors empties the error queue of a UDP socket that Dial.Control prepared.
+// Where the system has none it is the zero value.
+func ReadErrors(c syscall.RawConn) Errors { return readErrors(c) }
+
+// Errors are what the error queue of a socket said of its one datagram.
+type Errors struct {
+	Rejection       // the first ICMP error about it
+	Rejected  bool  // there was one
+	Stamp     int64 // when that arrived by the kernel's clock, ns since 1970; 0 if unknown
+	Left      int64 // when the datagram left, likewise
+}
+
+// LastBytes reads what has arrived on a stream, as LastWord does a datagram; ok is
+// false if there is nothing, or where the system cannot.
+func LastBytes(c syscall.RawConn, buf []byte) (n int, ok bool) { return lastBytes(c, buf) }
 
 // HandshakeOf asks the kernel how a TCP connection came about; ok is false
 // where it does not tell.

@@ -38,6 +38,9 @@ func (d *Dial) prepare(fd int, network string) error {
 	}
 	tcp := strings.HasPrefix(network, "tcp")
 	if err := d.Config.prepareDial(fd, f, tcp); err != nil || !tcp {
+		if err == nil && d.Stamps {
+			stampDial(fd, f)
+		}
 		return err
 	}
 	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
@@ -167,11 +170,6 @@ func handshakeOf(c syscall.RawConn) (h Handshake, ok bool) {
 	return h, ok
 }
 
-func rejected(c syscall.RawConn) (r Rejection, ok bool) {
-	_ = c.Control(func(fd uintptr) { r, ok = readRejection(int(fd)) })
-	return r, ok
-}
-
 // rejections lends what reading an error queue takes.
 var rejections = sync.Pool{New: func() any {
 	r := new(receiver)
@@ -218,7 +216,7 @@ func (in *receiver) rejection(i int) (r Rejection, ok bool) {
 	return r, false
 }
 
-func lastWord(c syscall.RawConn, buf []byte) (n int, ok bool) {
+func lastBytes(c syscall.RawConn, buf []byte) (n int, ok bool) {
 	_ = c.Control(func(fd uintptr) {
 		for {
 			var err error

@@ -112,41 +112,6 @@ func openDescriptors(t *testing.T) int {
 	return len(fds)
 }
 
-// A datagram that has arrived is found though the read deadline has passed.
-func TestLastWord(t *testing.T) {
-	server, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
-	c, err := net.Dial("udp4", server.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	raw, err := c.(*net.UDPConn).SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	buf := make([]byte, 16)
-	if _, ok := LastWord(raw, buf); ok {
-		t.Error("a word before one was said")
-	}
-	if _, err := server.WriteTo([]byte("late"), c.LocalAddr()); err != nil {
-		t.Fatal(err)
-	}
-	_ = c.SetReadDeadline(time.Unix(1, 0))
-	if _, err := c.Read(buf); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Fatal(err)
-	}
-	if n, ok := LastWord(raw, buf); !ok || string(buf[:n]) != "late" {
-		t.Errorf("%q, %v", buf[:n], ok)
-	}
-	if _, ok := Rejected(raw); ok {
-		t.Error("nobody rejected anything")
-	}
-}
-
 // What no dial can do is known before the first.
 func TestCheckDial(t *testing.T) {
 	l := lab.Pair(t, lab.Veth{})

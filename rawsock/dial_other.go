@@ -13,6 +13,7 @@ import (
 const (
 	dialCost        = 1
 	tellsHandshakes = false
+	stampsDatagrams = false
 )
 
 func dialSupported(cfg *Config) error {
@@ -27,9 +28,18 @@ func (d *Dial) local() netip.Addr                { return netip.Addr{} }
 func (d *Dial) end() Ending                      { return Ending{} }
 func (d *Dial) close()                           {}
 
-func rejected(syscall.RawConn) (r Rejection, ok bool)    { return r, false }
-func lastWord(syscall.RawConn, []byte) (n int, ok bool)  { return 0, false }
+func keepStamps()                                        {}
+func readErrors(syscall.RawConn) Errors                  { return Errors{} }
+func lastBytes(syscall.RawConn, []byte) (n int, ok bool) { return 0, false }
 func handshakeOf(syscall.RawConn) (h Handshake, ok bool) { return h, false }
+
+func receive(c *net.UDPConn, buf []byte, wait bool) (r Receipt, err error) {
+	if !wait {
+		return r, errors.ErrUnsupported
+	}
+	n, from, err := c.ReadFromUDPAddrPort(buf)
+	return Receipt{Len: n, From: netip.AddrPortFrom(from.Addr().Unmap(), from.Port())}, err
+}
 
 func checkDial(cfg Config) error {
 	if err := dialSupported(&cfg); err != nil || !cfg.Source.IsValid() {

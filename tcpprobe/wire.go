@@ -43,7 +43,7 @@ func (w *wire) begin() { w.in, w.first = 0, w.first[:0] }
 func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.Conn.Read(p)
 	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && w.raw != nil && w.grace > 0 && w.ctx.Err() == nil {
-		if late, ok := rawsock.LastWord(w.raw, p); ok && late > 0 {
+		if late, ok := rawsock.LastBytes(w.raw, p); ok && late > 0 {
 			w.grace--
 			n, err = late, nil
 		}

@@ -31,7 +31,7 @@ func sweepIn(t *testing.T, l *lab.Lab, cfg SweepConfig, list *crewtest.List) map
 	cfg.Source = list
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	got := crewtest.Run(t, ctx, newSweep(cfg, func() crew.Asker { return inside{l, newDialer(&cfg.Socket)} }), list)
+	got := crewtest.Run(t, ctx, newSweep(cfg, func() crew.Asker { return inside{l, newDialer(Config{Socket: cfg.Socket, Any: true})} }), list)
 	for _, o := range got {
 		if o.Reason == probe.NoBuffers {
 			t.Skip("the neighbour table, which all namespaces share, is full: ", o.Err)
