@@ -78,6 +78,8 @@ func (v *plain) Result(r *probe.Result, t *stats.Target) error {
 		b = v.words.rejection(v, b, r)
 	case r.Status == probe.Failed:
 		b = v.appendFailed(b, r)
+	case r.Status == probe.Lost && r.Reason == probe.BadReply && layersOf(r) != nil:
+		b = v.appendBadReply(b, r)
 	case r.Status == probe.Lost && v.rows[r.Target.ID].overdue < r.Seq:
 		b = v.appendOverdue(b, r)
 	}

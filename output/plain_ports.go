@@ -11,7 +11,7 @@ import (
 // portWords are those of probes to ports, by kind.
 var portWords = map[string]*vocabulary{
 	"tcp": wordsOfPorts("tcp", "connected to ", "connect"),
-	"udp": wordsOfPorts("udp", "answer from ", ""),
+	"udp": wordsOfPorts("udp", "udp-reply from ", ""),
 	"dns": wordsOfPorts("dns", "answer from ", ""),
 }
 
@@ -113,6 +113,18 @@ func (v *plain) appendRejected(b []byte, r *probe.Result) []byte {
 	if r.Status != probe.Refused {
 		b = v.appendSubject(b, r.Target)
 	}
+	return append(b, '\n')
+}
+
+// appendBadReply appends "bad reply for seq=2: the answer is not ntp: too short".
+func (v *plain) appendBadReply(b []byte, r *probe.Result) []byte {
+	b = appendEpoch(b, v.o)
+	b = append(b, "bad reply for "...)
+	b = append(b, v.words.seq...)
+	b = strconv.AppendUint(b, r.Seq, 10)
+	b = v.appendSubject(b, r.Target)
+	b = append(b, ": "...)
+	b = appendEscaped(b, layersOf(r).Why)
 	return append(b, '\n')
 }
 

@@ -139,6 +139,15 @@ func datagrams() *scenario {
 		r.Detail = &probe.Layers{Facts: []probe.Fact{{Name: "ntp_stratum", Value: 2}}}
 		return r
 	}
+	bad := lost(t, 5)
+	bad.Reason = probe.BadReply
+	bad.Detail = &probe.Layers{
+		FailedAt: "ntp", Reason: probe.BadReply, Why: "the answer is not ntp: \x1b[2Jtoo short",
+	}
+	hostile := answer(6, 0)
+	hostile.Detail = &probe.Layers{Facts: []probe.Fact{
+		{Name: "sip_server", Value: "x\x1b]0;y\x07\r\nz"}, {Name: "netbios_names", Value: []string{"A\x9b<00>", "B C<20>"}},
+	}}
 	elsewhere := answer(2, probe.WrongSource)
 	elsewhere.From = addr("192.0.2.77")
 	return &scenario{
@@ -147,6 +156,8 @@ func datagrams() *scenario {
 		result: []probe.Result{
 			answer(1, 0), answer(1, probe.Dup), elsewhere, overdue(t, 3), lost(t, 3),
 			turnedAway(t, 4, probe.Refused, probe.PortUnreachable, "192.0.2.1", 3, 3),
+			overdue(t, 5), bad, hostile,
 		},
+		end: output.End{Notes: []string{"192.0.2.1:123: open|filtered: no answer to ntp"}},
 	}
 }

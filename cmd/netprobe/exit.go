@@ -31,6 +31,9 @@ func (s *session) finish(ctx context.Context, c *course, runErr error) (*output.
 	if e.met {
 		end.Notes = append(end.Notes, c.until.note)
 	}
+	if c.remarks != nil {
+		end.Notes = append(end.Notes, c.remarks.Remarks()...)
+	}
 	_ = c.report.End(end) // closing the output meets the same error
 	if c.out.tty == nil { // else they have just been shown there
 		s.sayFew(fired)

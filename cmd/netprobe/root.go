@@ -32,6 +32,7 @@ func newRoot(args []string) *cobra.Command {
 			"  netprobe sweep 192.0.2.0/24             who is there\n" +
 			"  netprobe trace 192.0.2.1                the path, hop by hop\n" +
 			"  netprobe tcp 192.0.2.1:443              is the port open, again and again\n" +
+			"  netprobe udp 192.0.2.1:123              does the service answer, again and again\n" +
 			"  netprobe help ping                      every flag",
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -55,7 +56,7 @@ func newRoot(args []string) *cobra.Command {
 	// exported method: that is a quarter of the binary.
 	root.Flags().Bool("version", false, "")
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newPing(args), newSweep(args), newTrace(args), newTCP(args), newScan(args), newLab(), newLabInside(), newVersion(), newCompletion())
+	root.AddCommand(newPing(args), newSweep(args), newTrace(args), newTCP(args), newUDP(args), newScan(args), newLab(), newLabInside(), newVersion(), newCompletion())
 	return root
 }
 
@@ -140,6 +141,19 @@ var habits = map[string]map[string]string{
 		"V": "the version is netprobe version",
 		"x": "the number of probes is -c",
 		"z": "always so: nothing is written to a connection",
+	},
+	"udp": {
+		"d": "each line has its time with -D",
+		"j": "records are --json",
+		"l": "it listens to nobody",
+		"p": "the port comes behind the host, as in HOST:PORT; the own port is the system's choice",
+		"r": "names are looked up again with --re-resolve D",
+		"s": "the source address is -S; the payload is --payload-hex or --payload-file",
+		"T": "how long one probe may take is -W",
+		"u": "always so; TCP is netprobe tcp",
+		"V": "the version is netprobe version",
+		"x": "the number of probes is -c",
+		"z": "always so: what is sent is a question that the service understands",
 	},
 	"trace": {
 		"A": "AS numbers are not looked up",

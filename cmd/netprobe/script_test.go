@@ -16,6 +16,7 @@ import (
 	"netprobe/internal/lab"
 	"netprobe/output/outputtest"
 	"netprobe/rawsock"
+	"netprobe/udpprobe/payload/payloadtest"
 )
 
 func TestMain(m *testing.M) {
@@ -95,6 +96,15 @@ var networks = map[string]lab.Topology{
 	"slip": {
 		Hosts: []lab.Host{{At: lab.At("203.0.113.80/32"), TCP: []uint16{443}}, {}},
 	},
+	// An NTP server, a host without one, one that is silent, one behind a firewall
+	// that says so, and one that sends back what it gets.
+	"services": {Hosts: []lab.Host{
+		{At: lab.At("203.0.113.1/32", "2001:db8:7::1/128"), UDP: []uint16{123, 1123}, Payload: ntpServer},
+		{At: lab.At("203.0.113.2/32", "2001:db8:7::2/128")},
+		{At: lab.At("203.0.113.3/32"), Silent: true},
+		{At: lab.At("203.0.113.4/32"), Error: lab.AdminProhibited},
+		{At: lab.At("203.0.113.5/32"), UDP: []uint16{123, 9}},
+	}},
 	// A router knows no way to 203.0.113.0/24.
 	"unreachable": {Hosts: []lab.Host{{At: lab.At("203.0.113.0/24"), Error: lab.HostUnreachable}}},
 }
@@ -115,6 +125,8 @@ func pathTo(third ...string) lab.Topology {
 		},
 	}
 }
+
+func ntpServer(question []byte) []byte { return payloadtest.Answer("ntp", question, 0) }
 
 func condition(cond string) (bool, error) {
 	var err error

@@ -74,6 +74,10 @@ type session struct {
 
 	wait time.Duration // for all targets to answer once, and no longer; 0 for not
 
+	// watch, if not nil, returns a Sink that passes on and has something to say
+	// at the end.
+	watch func(next probe.Sink) remarker
+
 	// open makes the engine. It is the last thing that may need privileges.
 	open func() (engine, error)
 }
@@ -133,6 +137,7 @@ type course struct {
 	report  *output.Report
 	until   *untilSink  // nil without --until
 	naming  *namingSink // nil without reverse lookups
+	remarks remarker    // nil if there is nothing to remark
 	sink    probe.Sink  // where Results go: at last to report
 }
 
@@ -168,6 +173,10 @@ func (s *session) prepare(ctx context.Context, stop context.CancelCauseFunc, eng
 // chain sets up what Results pass through on their way to the report.
 func (s *session) chain(ctx context.Context, stop context.CancelCauseFunc, c *course, h *output.Header) {
 	c.sink = c.report
+	if s.watch != nil {
+		c.remarks = s.watch(c.sink)
+		c.sink = c.remarks
+	}
 	switch {
 	case s.wait > 0:
 		c.until = &untilSink{Sink: c.sink, up: true, all: len(c.targets), stop: stop}

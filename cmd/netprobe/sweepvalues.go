@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"netprobe/probe"
+	"netprobe/udpprobe/payload"
 )
 
 // uintValue is a whole number from min upwards.
@@ -203,6 +204,9 @@ func parsePort(proto, s string) (uint16, error) {
 	const hint = "a port is a number from 1 to 65535, or a service such as https"
 	if strings.Trim(s, "0123456789") == "" {
 		return 0, errors.New(hint)
+	}
+	if p := payload.ByName(s); proto == "udp" && p != nil {
+		return p.Ports[0], nil // few of them have that name in services(5)
 	}
 	if s == "dns" {
 		s = "domain" // its name in services(5)

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"log/slog"
-	"net/netip"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -84,77 +81,17 @@ func (f *tcpFlags) open() (engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	timeout, late := f.timeout, f.late
+	var grace time.Duration
 	if climb != nil {
-		timeout, late = timeout+climbGrace, 0
+		grace = climbGrace
 	}
-	e := &connector{socket: socket, chosen: f.iface != "" || f.source.IsValid()}
-	e.Engine = rounds.New(rounds.Config{
-		Count: f.count, Interval: f.interval, Timeout: timeout, Late: late, Rate: f.rate, Await: f.reResolve > 0,
-		Each: rawsock.DialCost, Asker: func() rounds.Asker { return tcpprobe.NewAsker(socket, climb) },
-	})
+	e := f.connect(rawsock.DialCost, grace, func() rounds.Asker { return tcpprobe.NewAsker(socket, climb) })
+	if rawsock.TellsHandshakes {
+		e.clock = probe.Kernel
+	}
 	return e, nil
 }
 
 // climbGrace is how much later than an Asker the engine gives up a probe that
 // asks above the connection: the Asker knows what to say of it.
 const climbGrace = time.Second
-
-// dial is what the flags say of the sockets that connects leave by.
-func (f *tcpFlags) dial() rawsock.Config {
-	return rawsock.Config{Source: f.source, Interface: f.iface, Mark: f.mark, TTL: f.ttl, TOS: f.tos}
-}
-
-// connector is the engine of a verb that asks by sockets of package net, as a
-// session sees it.
-type connector struct {
-	*rounds.Engine
-	socket  rawsock.Config
-	chosen  bool // an interface or source address was asked for
-	targets []*probe.Target
-}
-
-func (c *connector) SetTargets(targets []*probe.Target) {
-	c.targets = targets
-	c.Engine.SetTargets(targets)
-}
-
-func (c *connector) Describe(h *output.Header) {
-	h.Socket = "connect"
-	if rawsock.TellsHandshakes {
-		h.Clock = probe.Kernel
-	}
-	if c.chosen {
-		h.Source = sourceOf(c, c.targets)
-	}
-}
-
-// Source returns the address probes to dst leave from; invalid if there is no route.
-func (c *connector) Source(dst netip.Addr) netip.Addr {
-	r, err := rawsock.RouteTo(dst, c.socket)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return r.Source
-}
-
-// lagDoubt is from when on probes that had to wait for others make a doubt.
-const lagDoubt = 100 * time.Millisecond
-
-func (c *connector) Doubts() []string {
-	n := c.Counters()
-	var lines []string
-	if n.Shortages > 0 {
-		lines = append(lines, fmt.Sprintf("this host lacked descriptors, ports or buffers %d times: probes waited for them", n.Shortages))
-	}
-	if n.Waited > 0 && n.Lag > lagDoubt {
-		lines = append(lines, "probes left up to "+output.FormatDuration(n.Lag)+
-			" late: as many were under way as may be (ulimit -n, or fewer targets, a longer -i or a shorter -W)")
-	}
-	return lines
-}
-
-func (c *connector) Log(log *slog.Logger) {
-	n := c.Counters()
-	log.Info("counters", "sent", n.Sent, "shortages", n.Shortages, "waited", n.Waited, "lag", n.Lag)
-}

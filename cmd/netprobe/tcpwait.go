@@ -81,6 +81,11 @@ func notOpen(r *probe.Result) string {
 		return "failed at " + fault.FailedAt + ": " + fault.Why
 	case r.Status == probe.Failed && r.Err != nil:
 		return "not tested: " + r.Err.Error()
+	case r.Status == probe.Lost && r.Reason == probe.BadReply:
+		if l, ok := r.Detail.(*probe.Layers); ok {
+			return l.Why
+		}
+		return "no valid answer"
 	case r.Status == probe.Lost:
 		return "no answer"
 	case !r.From.IsValid():

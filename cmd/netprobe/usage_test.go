@@ -127,7 +127,7 @@ func TestUsageManyTargets(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{"help"}, {"--help"}, {"help", "ping"}, {"ping", "-h"}, {"help", "trace"}, {"trace", "-h"}, {"help", "sweep"}, {"sweep", "-h"}, {"help", "tcp"}, {"tcp", "-h"}, {"version", "--help"}, {"help", "completion"}} {
+	for _, args := range [][]string{{"help"}, {"--help"}, {"help", "ping"}, {"ping", "-h"}, {"help", "trace"}, {"trace", "-h"}, {"help", "sweep"}, {"sweep", "-h"}, {"help", "tcp"}, {"tcp", "-h"}, {"help", "udp"}, {"udp", "-h"}, {"version", "--help"}, {"help", "completion"}} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), args, nil, &stdout, &stderr); code != 0 || stderr.Len() > 0 {
 			t.Errorf("%q: exit code %d, stderr %q", args, code, stderr.String())
