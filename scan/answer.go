@@ -142,9 +142,9 @@ func (e *Engine) refused(h *host, p uint16, n int, sent, at time.Duration) {
 func (e *Engine) reopen(h *host) {
 	rest := h.tail[:0]
 	for _, p := range h.tail {
-		switch {
-		case h.ports[p].decided:
-		case e.enough(h, p):
+		switch s := &h.ports[p]; {
+		case s.decided:
+		case s.slot || e.enough(h, p): // it may have been asked again since it came here
 			rest = append(rest, p)
 		default:
 			h.askAgain(p)

@@ -372,3 +372,97 @@ func TestLateAnswer(t *testing.T) {
 		}
 	})
 }
+
+// What is on its way to an address when a host is decided says nothing of
+// another host of that address.
+func TestSameAddressInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(14)
+		w.timed, w.rtt, w.answer = true, 1200*ms, opens(true, 1)
+		n := 0
+		w.lose = func(netip.AddrPort, int) bool { // the second try at the one, the first at the other
+			n++
+			return n == 2 || n == 3
+		}
+		var got []probe.Status
+		e := New(Config{Source: hostsOf("192.0.2.1", "192.0.2.1"), Ports: portsTo(1), Retries: 1}, w)
+		_ = e.Probe(t.Context(), func(r probe.Result) { got = append(got, r.Status) })
+		w.Close()
+		if !slices.Equal(got, []probe.Status{probe.Reply, probe.Reply}) || n != 4 {
+			t.Errorf("%v after %d tries", got, n)
+		}
+	})
+}
+
+// A process that was stopped reads what came meanwhile before it calls anything
+// silent.
+func TestStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &stopped{world: newWorld(15)}
+		w.rtt, w.answer = 500*ms, opens(false, 1)
+		e := New(Config{Source: hostsOf("192.0.2.1"), Ports: portsTo(2), Retries: 0}, w)
+		states := map[uint16]probe.Status{}
+		_ = e.Probe(t.Context(), func(r probe.Result) { states[r.Target.Addr.Port()] = r.Status })
+		w.Close()
+		if states[1] != probe.Reply || states[2] != probe.Lost {
+			t.Error(states)
+		}
+	})
+}
+
+// stopped is a world seen by a process that is stopped for a minute, and then
+// reads nothing before its first look.
+type stopped struct {
+	*world
+	waits int
+	blind bool
+}
+
+func (w *stopped) Wait(d time.Duration) {
+	if w.waits++; w.waits == 1 {
+		time.Sleep(time.Minute)
+		w.blind = true
+		return
+	}
+	w.world.Wait(d)
+}
+
+func (w *stopped) Collect(visit func(netip.AddrPort, int, *crew.Answer)) {
+	if w.blind {
+		w.blind = false
+		return
+	}
+	w.world.Collect(visit)
+}
+
+// Hosts come and go: what is kept of them is bounded, however many there are.
+func TestManyHosts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(16)
+		w.answer = func(to netip.AddrPort, n int) crew.Answer {
+			if to.Addr().As4()[3]%4 != 0 {
+				return crew.Answer{}
+			}
+			return opens(true, 1, 2)(to, n)
+		}
+		source := &list{}
+		for i := range 1 << 14 {
+			source.hosts = append(source.hosts, probe.Candidate{Index: uint64(i), Addr: netip.AddrFrom4([4]byte{10, 9, byte(i >> 8), byte(i)})})
+		}
+		e := New(Config{Source: source, Ports: portsTo(10), Retries: Adaptive}, w)
+		ports, active, timers := 0, 0, 0
+		_ = e.Probe(t.Context(), func(probe.Result) {
+			ports++
+			w.sent = w.sent[:0]
+			active, timers = max(active, len(e.active)), max(timers, len(e.timers))
+		})
+		w.Close()
+		t.Logf("%d hosts and %d timers at a time, %v", active, timers, e.now())
+		if ports != 10<<14 || active > maxHosts || timers > 1<<14 || len(e.hosts)+len(e.active)+len(e.timers) > timers {
+			t.Errorf("%d ports, %d hosts and %d timers at a time", ports, active, timers)
+		}
+	})
+}

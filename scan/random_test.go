@@ -18,7 +18,7 @@ import (
 // that was begun has one outcome, none is said to be what it is not, the run
 // ends, and one that goes on where it was asks just what is left.
 func TestRandom(t *testing.T) {
-	seeds := uint64(300)
+	seeds := uint64(200)
 	if testing.Short() {
 		seeds = 50
 	}
@@ -261,7 +261,7 @@ func (p *plan) run(t *testing.T) {
 func (p *plan) once(t *testing.T, cfg Config, cut int) *Engine {
 	w := p.world()
 	e := New(cfg, w)
-	ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*24*time.Hour)
 	defer cancel()
 	after := time.Duration(1 + p.r.Int64N(int64(3*time.Second)))
 	switch cut {

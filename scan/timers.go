@@ -41,7 +41,7 @@ func (t *timers) Pop() any {
 	return x
 }
 
-// overslept is how late a timer is seen if this process was stopped, or had no
+// overslept is how late silence is noticed if this process was stopped, or had no
 // turn: answers may be there that nobody has read yet.
 const overslept = 100 * time.Millisecond
 
@@ -95,7 +95,7 @@ func (e *Engine) due(t timer, s *port, now time.Duration) {
 			h.askAgain(t.p)
 			e.ready(h)
 		case e.carrier.Timed(): // which looks for itself before it gives up
-		case t.stage == settled && now-t.at > overslept:
+		case t.stage == settled && now-s.sent > e.settle(h)+overslept:
 			t.at, t.stage = now+overslept, lastCall
 			e.arm(t)
 		default:
