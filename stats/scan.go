@@ -30,10 +30,10 @@ type ScanConfig struct {
 // concurrent use.
 type Scan struct {
 	cfg  ScanConfig
-	live map[int]*ScanHost // in progress, by ID
-	last *ScanHost         // of the last Result, unless it is finished
-	done *ScanHost         // finished by the last Result
-	free []*ScanHost       // to use again
+	live map[scanKey]*ScanHost // in progress
+	last *ScanHost             // of the last Result, unless it is finished
+	done *ScanHost             // finished by the last Result
+	free []*ScanHost           // to use again
 
 	hosts    [scanKinds]uint64 // finished, by kind
 	up       uint64            // of them: answered themselves
@@ -54,8 +54,18 @@ type Scan struct {
 	left   uint64      // their ports without an outcome
 }
 
+// scanKey tells hosts apart: all addresses of a name have its ID.
+type scanKey struct {
+	id   int
+	addr netip.Addr
+}
+
+func (h *ScanHost) key() scanKey { return scanKey{h.ID, h.Addr} }
+
 // NewScan returns a Scan.
-func NewScan(cfg ScanConfig) *Scan { return &Scan{cfg: cfg, live: make(map[int]*ScanHost)} }
+func NewScan(cfg ScanConfig) *Scan {
+	return &Scan{cfg: cfg, live: make(map[scanKey]*ScanHost)}
+}
 
 // UDP reports whether r is of a port of UDP: for whoever counts or shows it.
 func (s *Scan) UDP(*probe.Result) bool { return s.cfg.UDP }
@@ -139,7 +149,7 @@ func (s *Scan) outcome(r *probe.Result, d *probe.ScannedHost) {
 		s.cfg.Expect.note(h, r, state)
 	}
 	if d.Left == 0 {
-		delete(s.live, h.ID)
+		delete(s.live, h.key())
 		s.last = nil
 		s.finish(h)
 	}
@@ -159,13 +169,14 @@ func probesOf(r *probe.Result) (probes uint64, cut bool) {
 
 // host returns the host of t, in progress.
 func (s *Scan) host(t *probe.Target) *ScanHost {
-	if s.last != nil && s.last.ID == t.ID {
+	key := scanKey{t.ID, t.Addr.Addr()}
+	if s.last != nil && s.last.key() == key {
 		return s.last
 	}
-	h := s.live[t.ID]
+	h := s.live[key]
 	if h == nil {
 		h = s.newHost(t)
-		s.live[t.ID] = h
+		s.live[key] = h
 	}
 	s.last = h
 	return h
@@ -224,7 +235,7 @@ func (s *Scan) Close() {
 	clear(s.live)
 	s.last = nil
 	cut := s.cutOff[first:]
-	slices.SortFunc(cut, func(a, b *ScanHost) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(cut, func(a, b *ScanHost) int { return cmp.Or(cmp.Compare(a.ID, b.ID), a.Addr.Compare(b.Addr)) })
 	for _, h := range cut {
 		s.finish(h)
 		s.left += uint64(h.Left)

@@ -488,3 +488,34 @@ func TestScanDecidedConcurrently(t *testing.T) {
 		}
 	}
 }
+
+// The addresses of a name have its ID, and are hosts of their own.
+func TestScanAddressesOfName(t *testing.T) {
+	s := stats.NewScan(stats.ScanConfig{})
+	done := map[netip.Addr][]uint16{}
+	for left := 2; left >= 0; left-- {
+		for i := 1; i <= 3; i++ {
+			r := portOutcome(i, uint16(10*i+left), probe.Reply, probe.Connected)
+			r.Target.ID, r.Target.Name = 7, "host.example"
+			r.Detail = &probe.ScannedHost{Ports: 3, Left: left}
+			if i == 3 && left == 0 {
+				continue // the run is cut
+			}
+			s.Record(&r)
+			if h := s.Done(); h != nil {
+				done[h.Addr] = h.Open()
+			}
+		}
+	}
+	s.Close()
+	want := map[netip.Addr][]uint16{
+		scanTarget(1, 0).Addr.Addr(): {10, 11, 12},
+		scanTarget(2, 0).Addr.Addr(): {20, 21, 22},
+	}
+	if diff := gocmp.Diff(want, done, gocmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+		t.Error(diff)
+	}
+	if cut := s.CutOff(); len(cut) != 1 || cut[0].Addr != scanTarget(3, 0).Addr.Addr() || cut[0].Left != 1 {
+		t.Errorf("cut off: %v", cut)
+	}
+}

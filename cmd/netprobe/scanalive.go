@@ -80,6 +80,26 @@ func (a *alive) take(r probe.Result) {
 	}
 }
 
+// unheard is how many hosts did not answer. A nil alive asked nobody.
+func (a *alive) unheard() uint64 {
+	if a == nil {
+		return 0
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.silent
+}
+
+// unable reports whether a host could not be asked.
+func (a *alive) unable() bool {
+	if a == nil {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.failed > 0
+}
+
 // left are the hosts that were handed to the sweep and not to the scan.
 func (a *alive) left() []uint64 {
 	a.mu.Lock()

@@ -111,6 +111,8 @@ func (f *scanFlags) script(fs *pflag.FlagSet) {
 var scanConflicts = []conflict{
 	{"connect", "syn", "a port is asked in one way"},
 	{"open", "all", "--open shows open ports only, --all every port"},
+	{"expect", "shard", "a part of the ports does not tell which are open on a host"},
+	{"expect", "resume", "what an earlier run found is not known to the one that goes on"},
 	{"budget", "deadline", "a budget is a deadline that is planned for: give one of them"},
 	{"tos", "dscp", "the codepoint is the upper six bits of the TOS octet"},
 }

@@ -194,7 +194,7 @@ func (s *scanRun) announce(out *outlets) error {
 	}
 	s.engine = scan.New(scan.Config{
 		Source: source, Ports: s.f.ports, Seed: s.f.seed, Ordered: s.f.ordered, Shard: s.f.parts,
-		Retries: s.f.retries, Settle: s.f.settle, Rate: s.f.rate, From: s.begun,
+		Retries: s.f.retries, Settle: s.f.settle, Rate: s.f.rate, From: s.begun, Keep: s.f.resume != "" && s.f.all,
 	}, &slowed{Transport: s.carrier, backlog: out.lines})
 	s.log.Info("order", "seed", s.f.seed, "ordered", s.f.ordered)
 	return nil
@@ -263,6 +263,9 @@ func (s *scanRun) finish(ctx context.Context, runErr error) (*output.End, error)
 	if s.alive != nil {
 		end.Notes = append(end.Notes, s.alive.notes()...)
 	}
+	if n := s.missed(); n > 0 {
+		end.Notes = append(end.Notes, "expected and not open: "+s.f.expected+" of "+hostCount(n)+" not scanned")
+	}
 	_ = s.report.Load().End(end) // closing the output meets the same error
 	if format := s.flags.format; format != "" && format != "table" && how.by != "output" && !s.flags.quiet {
 		s.notes = slices.Concat(output.ScanNotes(s.head, end), end.Notes)
@@ -291,14 +294,22 @@ func (a *alive) notes() (lines []string) {
 func (s *scanRun) exitCode(how stopped) int {
 	s.stats.Close()
 	sum := s.stats.Summary()
-	cut := sum.Pending > 0 || how.by != "done" && !s.complete() || len(s.waiting()) > 0
+	cut := sum.Pending > 0 || how.by != "done" && !s.complete() || len(s.waiting()) > 0 || len(s.engine.Left()) > 0
 	switch {
-	case how.broken, s.bad.any(), sum.Failed > 0, s.alive != nil && s.alive.failed > 0, cut && how.by != "output":
+	case how.broken, s.bad.any(), sum.Failed > 0, s.alive.unable(), cut && how.by != "output":
 		return exitUntested
-	case sum.Differing > 0:
+	case sum.Differing > 0, s.missed() > 0:
 		return exitSilent
 	}
 	return exitAnswered
+}
+
+// missed is how many hosts were not scanned that were to have open ports.
+func (s *scanRun) missed() uint64 {
+	if s.f.expecting == nil || len(s.f.expecting.Ports()) == 0 {
+		return 0
+	}
+	return s.alive.unheard()
 }
 
 // waiting are the hosts that were taken from the list and not begun.
@@ -316,8 +327,8 @@ func (s *scanRun) onStop(stop context.CancelCauseFunc) (last bool) {
 		stop(errSignal)
 		return true
 	}
+	s.engine.Finish() // before the list ends: a scan of all that is listed is complete
 	s.hosts.Stop()
-	s.engine.Finish()
 	fmt.Fprintln(s.stderr, "netprobe: finishing the ports in flight; Ctrl-C again to leave them to the next run")
 	return false
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"netprobe/scan"
 	"netprobe/sweep"
@@ -16,7 +17,7 @@ type scanRest struct {
 	Ports string       `json:"ports"`
 	Way   string       `json:"way"`
 	Part  string       `json:"part"`
-	Hosts []scan.Begun `json:"hosts,omitempty"` // begun and not finished
+	Hosts []scan.Begun `json:"hosts,omitempty"` // begun and not finished, and finished addresses of names that are not
 }
 
 // readRest returns what an earlier run left of the hosts it had begun. Its errors
@@ -35,7 +36,7 @@ func (f *scanFlags) readRest(from *sweep.State) ([]scan.Begun, error) {
 		return nil, usage(hint, "cannot go on from %q: ports, --shard or the way to ask differ", f.resume)
 	}
 	for _, b := range rest.Hosts {
-		if b.Next < 0 || b.Next > len(f.ports) || !b.Addr.IsValid() {
+		if b.Next < 0 || b.Next > len(f.ports) || len(b.Again) > b.Next || !b.Addr.IsValid() {
 			return nil, usage("give another file, or remove that one to start over", "cannot go on from %q: damaged state", f.resume)
 		}
 	}
@@ -46,14 +47,20 @@ func (f *scanFlags) rest(hosts []scan.Begun) scanRest {
 	return scanRest{Ports: f.text, Way: f.technique(), Part: f.parts.String(), Hosts: hosts}
 }
 
-// state is how far the run came.
-func (s *scanRun) state(hosts []scan.Begun, undecided []uint64) (*sweep.State, error) {
+// state is how far the run came. Of finished hosts those count whose name is
+// asked for again.
+func (s *scanRun) state(hosts, finished []scan.Begun, undecided []uint64) (*sweep.State, error) {
 	for _, b := range hosts {
 		undecided = append(undecided, b.Index)
 	}
 	state := s.hosts.State(undecided)
 	if state == nil {
 		return nil, errors.New("targets from a stream cannot be read again")
+	}
+	for _, b := range finished {
+		if _, again := slices.BinarySearch(state.Undecided, b.Index); again {
+			hosts = append(hosts, b)
+		}
 	}
 	var err error
 	state.Rest, err = json.Marshal(s.f.rest(hosts))
@@ -69,12 +76,18 @@ func (s *scanRun) mark() error {
 	state := s.from
 	if state == nil {
 		var err error
-		if state, err = s.state(nil, nil); err != nil {
+		if state, err = s.state(nil, nil, nil); err != nil {
 			return usage("give a file that can be created", "cannot keep how far the scan came: %v", err)
 		}
 	} else {
+		begun := 0
+		for _, b := range s.begun {
+			if b.Next > 0 && (b.Next < len(s.f.ports) || len(b.Again) > 0) {
+				begun++
+			}
+		}
 		fmt.Fprintf(s.stderr, "netprobe: going on where %q says the scan stopped: %s finished before, %s begun\n",
-			s.f.resume, hostCount(state.Position-uint64(len(state.Undecided))), hostCount(uint64(len(s.begun))))
+			s.f.resume, hostCount(state.Position-uint64(len(state.Undecided))), hostCount(uint64(begun)))
 	}
 	if err := sweep.WriteState(s.f.resume, state); err != nil {
 		return usage("give a file that can be created", "cannot keep how far the scan came: %v", err)
@@ -95,7 +108,7 @@ func (s *scanRun) keep() []string {
 		}
 		return nil
 	}
-	state, err := s.state(left, undecided)
+	state, err := s.state(left, s.engine.Finished(), undecided)
 	if err == nil {
 		err = sweep.WriteState(s.f.resume, state)
 	}

@@ -58,6 +58,9 @@ func (f *sweepFlags) prepare(cmd *cobra.Command, args []string) (*sweepRun, erro
 	if s.from, err = readState(f.resume); err != nil {
 		return nil, err
 	}
+	if s.from != nil && s.from.Rest != nil {
+		return nil, usage("give another file", "cannot go on from %q: it is the state of a scan, not of a sweep", f.resume)
+	}
 	if err := s.gather(cmd, &f.hostFlags, args, specs); err != nil {
 		return nil, err
 	}
