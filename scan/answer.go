@@ -129,7 +129,6 @@ func (e *Engine) proven(h *host, p uint16, n int, now time.Duration) (lost int) 
 
 // refused notes that h told of a closed port.
 func (e *Engine) refused(h *host, p uint16, n int, sent, at time.Duration) {
-	h.word.Tells = true
 	missed := time.Duration(-1)
 	if last, ok := h.sentAt(p, n-1); ok && n > 1 {
 		missed = last
@@ -234,6 +233,10 @@ func (e *Engine) outcome(h *host, p uint16, r probe.Result) {
 	h.asked--
 	h.word.Left--
 	e.target = probe.Target{ID: int(h.Index), Name: h.Name, Addr: e.addrPort(h, p)}
+	h.word.Layers, _ = r.Detail.(*probe.Layers)
+	if h.limit != nil && r.Status == probe.Refused && r.Reason == probe.PortUnreachable {
+		h.word.Tells = true
+	}
 	r.Target, r.Seq, r.Detail = &e.target, uint64(s.tries), &h.word
 	if r.Status == probe.Pending {
 		e.emit(r)

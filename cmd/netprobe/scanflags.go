@@ -17,8 +17,9 @@ import (
 	"netprobe/stats"
 )
 
-// usualPorts are asked unless others are named.
-const usualPorts = "top:1000"
+// usualPorts are asked unless others are named. Hosts tell of closed ports of UDP
+// so slowly that a thousand would take most of an hour.
+const usualPorts, usualUDP = "top:1000", "top:100"
 
 // scanFlags are the flags of scan.
 type scanFlags struct {
@@ -29,6 +30,7 @@ type scanFlags struct {
 	text      string // the same list, in short
 	connect   bool
 	syn       bool
+	udp       bool
 	parts     probe.Shard // of host-port pairs
 	retries   int
 	budget    time.Duration
@@ -69,6 +71,7 @@ func (f *scanFlags) whichPorts(fs *pflag.FlagSet) {
 		"`LIST` of numbers, ranges, service names, top:N, - for all, and groups: "+strings.Join(groups, " "))
 	onOff(fs, &f.connect, "connect", "", "by whole TCP connections, without privileges (the default)")
 	onOff(fs, &f.syn, "syn", "", "by half-open TCP connections (privileged)")
+	onOff(fs, &f.udp, "udp", "", "by UDP, with a question that goes with the port")
 	onOff(fs, &f.alive, "alive", "", "sweep first, and scan only hosts that answer")
 	fs.Var(kindsValue{&f.kinds}, "ping", "with --alive: `LIST` of icmp, tcp:PORT, udp:PORT by which the sweep asks")
 }
@@ -110,6 +113,8 @@ func (f *scanFlags) script(fs *pflag.FlagSet) {
 
 var scanConflicts = []conflict{
 	{"connect", "syn", "a port is asked in one way"},
+	{"connect", "udp", "a port is asked in one way"},
+	{"syn", "udp", "a port is asked in one way"},
 	{"open", "all", "--open shows open ports only, --all every port"},
 	{"expect", "shard", "a part of the ports does not tell which are open on a host"},
 	{"expect", "resume", "what an earlier run found is not known to the one that goes on"},
@@ -130,6 +135,9 @@ func (f *scanFlags) check(fs *pflag.FlagSet) error {
 	}
 	// Pairs are shared out, not hosts: all machines ask all of these.
 	f.parts, f.shard = f.shard, probe.Shard{}
+	if f.udp && !fs.Changed("ports") {
+		f.list = usualUDP
+	}
 	if err := f.checkPorts(); err != nil {
 		return err
 	}
@@ -138,16 +146,27 @@ func (f *scanFlags) check(fs *pflag.FlagSet) error {
 
 // checkPorts reads the list of ports.
 func (f *scanFlags) checkPorts() error {
-	list, err := ports.Parse(f.list, ports.TCP)
+	list, err := ports.Parse(f.list, f.proto())
 	if err != nil {
 		return badPorts("--ports", err)
 	}
 	l := ports.ListOf(list)
-	if len(l.UDP) > 0 {
-		return usage("leave them out", "--ports names ports of UDP, and TCP is asked")
+	switch {
+	case !f.udp && len(l.UDP) > 0:
+		return usage("ports of UDP are asked with --udp, in a scan of their own", "--ports names ports of UDP, and TCP is asked")
+	case f.udp && len(l.TCP) > 0:
+		return usage("ports of TCP are asked without --udp, in a scan of their own", "--ports names ports of TCP, and UDP is asked")
 	}
-	f.ports, f.text = l.TCP, l.String()
+	f.ports, f.text = append(l.TCP, l.UDP...), l.String()
 	return nil
+}
+
+// proto is the transport of all ports.
+func (f *scanFlags) proto() ports.Proto {
+	if f.udp {
+		return ports.UDP
+	}
+	return ports.TCP
 }
 
 // badPorts is the usage error for a list of ports.
@@ -168,7 +187,7 @@ func (f *scanFlags) checkExpected() error {
 		f.expecting = stats.Expect()
 		return nil
 	}
-	list, err := ports.Parse(f.expected, ports.TCP)
+	list, err := ports.Parse(f.expected, f.proto())
 	if err != nil {
 		return badPorts("--expect", err)
 	}
@@ -178,7 +197,7 @@ func (f *scanFlags) checkExpected() error {
 	}
 	var wanted []uint16
 	for _, p := range list {
-		if p.Proto != ports.TCP || !asked[p.Number] {
+		if p.Proto != f.proto() || !asked[p.Number] {
 			return usage("add it to -p", "--expect names port %v, which is not asked", p)
 		}
 		wanted = append(wanted, p.Number)
@@ -194,8 +213,11 @@ func (f *scanFlags) socketConfig() rawsock.Config {
 
 // technique is the name of how ports are asked.
 func (f *scanFlags) technique() string {
-	if f.syn {
+	switch {
+	case f.syn:
 		return "syn"
+	case f.udp:
+		return "udp"
 	}
 	return "connect"
 }

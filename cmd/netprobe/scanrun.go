@@ -17,6 +17,7 @@ import (
 	"netprobe/scan"
 	"netprobe/stats"
 	"netprobe/tcpprobe"
+	"netprobe/udpprobe"
 )
 
 // A scanRun is one scan, from opening the sockets to the exit code.
@@ -140,6 +141,12 @@ func (s *scanRun) checkSockets() error {
 	if err := rawsock.CheckDial(cfg); err != nil {
 		return openFailure(err, s.flags)
 	}
+	if s.f.udp {
+		rawsock.KeepStamps() // which take a moment to begin
+		ask := udpprobe.Config{Socket: cfg, Somebody: true}
+		s.carrier = crew.NewPool(0, 1, func() crew.Asker { return udpprobe.NewAsker(ask) })
+		return nil
+	}
 	var err error
 	if s.carrier, err = tcpprobe.OpenConnects(cfg, 0); err != nil {
 		return openFailure(err, s.flags)
@@ -164,7 +171,7 @@ func (s *scanRun) announce(out *outlets) error {
 	if err != nil {
 		return untested(err)
 	}
-	s.stats = stats.NewScan(stats.ScanConfig{All: s.f.every, Expect: s.f.expecting})
+	s.stats = stats.NewScan(stats.ScanConfig{UDP: s.f.udp, All: s.f.every, Expect: s.f.expecting})
 	h := s.header()
 	h.Socket = "connect"
 	if s.f.syn {
@@ -173,7 +180,7 @@ func (s *scanRun) announce(out *outlets) error {
 		h.Clock = probe.Kernel
 	}
 	h.Scan = &output.ScanHeader{
-		Stats: s.stats, Targets: s.written(), Ports: len(s.f.ports), List: s.f.text, Technique: s.f.technique(),
+		Stats: s.stats, Targets: s.written(), Ports: len(s.f.ports), List: s.f.text, UDP: s.f.udp, Technique: s.f.technique(),
 		Budget: s.f.budget, All: s.f.every, OpenOnly: s.f.openOnly, Service: service, Progress: s.progress,
 	}
 	if planned, known := s.hosts.Planned(); known {
@@ -193,7 +200,7 @@ func (s *scanRun) announce(out *outlets) error {
 		s.sweep.gate.backlog = out.lines
 	}
 	s.engine = scan.New(scan.Config{
-		Source: source, Ports: s.f.ports, Seed: s.f.seed, Ordered: s.f.ordered, Shard: s.f.parts,
+		Source: source, Ports: s.f.ports, UDP: s.f.udp, Seed: s.f.seed, Ordered: s.f.ordered, Shard: s.f.parts,
 		Retries: s.f.retries, Settle: s.f.settle, Rate: s.f.rate, From: s.begun, Keep: s.f.resume != "" && s.f.all,
 	}, &slowed{Transport: s.carrier, backlog: out.lines})
 	s.log.Info("order", "seed", s.f.seed, "ordered", s.f.ordered)
