@@ -19,10 +19,11 @@ import (
 	"github.com/gopacket/gopacket/pcapgo"
 )
 
-// exchange is one echo request in a capture and the first reply to it.
+// exchange is one request in a capture, an echo request or a SYN, and the first
+// answer to it.
 type exchange struct {
 	sent     time.Time
-	answered time.Time // zero if no reply was captured
+	answered time.Time // zero if no answer was captured
 }
 
 // wire is the round-trip time in µs. Only an answered exchange has one.
@@ -32,6 +33,12 @@ func (x exchange) wire() float64 { return float64(x.answered.Sub(x.sent)) / floa
 type echo struct {
 	prober, target netip.Addr
 	id, seq        uint16
+}
+
+// handshake is what a SYN and the SYN-ACK to it have in common.
+type handshake struct {
+	prober, target netip.AddrPort
+	isn            uint32 // initial sequence number
 }
 
 // readCapture returns the exchanges of a pcap file in the order of their
@@ -51,7 +58,7 @@ func parseCapture(r io.Reader) ([]exchange, error) {
 		return nil, fmt.Errorf("capture: %w", err)
 	}
 	var all []exchange
-	open := make(map[echo]int) // index in all of the request not yet answered
+	open := make(map[any]int) // index in all of the request not yet answered
 	for {
 		data, info, err := packets.ReadPacketData()
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
@@ -60,30 +67,39 @@ func parseCapture(r io.Reader) ([]exchange, error) {
 		if err != nil {
 			return nil, fmt.Errorf("capture: %w", err)
 		}
-		e, reply, ok := readEcho(gopacket.NewPacket(data, packets.LinkType(), gopacket.DecodeOptions{NoCopy: true}))
+		p := gopacket.NewPacket(data, packets.LinkType(), gopacket.DecodeOptions{NoCopy: true})
+		key, reply, again, ok := readRequest(p)
 		if !ok {
 			continue
 		}
-		if !reply {
-			open[e] = len(all)
-			all = append(all, exchange{sent: info.Timestamp})
-		} else if i, ok := open[e]; ok {
+		i, known := open[key]
+		switch {
+		case reply && known:
 			all[i].answered = info.Timestamp
-			delete(open, e)
+			delete(open, key)
+		case reply: // a duplicate, or nobody asked
+		case known && again:
+			all[i].sent = info.Timestamp
+		default:
+			open[key] = len(all)
+			all = append(all, exchange{sent: info.Timestamp})
 		}
 	}
 }
 
+// readRequest reads a request or an answer: what they have in common, which of
+// them it is, and whether a request that comes twice is one that was sent again.
+func readRequest(p gopacket.Packet) (key any, reply, again, ok bool) {
+	if e, reply, ok := readEcho(p); ok {
+		return e, reply, false, true
+	}
+	h, reply, ok := readHandshake(p)
+	return h, reply, true, ok
+}
+
 // readEcho reads an echo request or reply, IPv4 or IPv6.
 func readEcho(p gopacket.Packet) (e echo, reply, ok bool) {
-	var src, dst netip.Addr
-	if ip, is := p.Layer(layers.LayerTypeIPv4).(*layers.IPv4); is {
-		src, _ = netip.AddrFromSlice(ip.SrcIP)
-		dst, _ = netip.AddrFromSlice(ip.DstIP)
-	} else if ip, is := p.Layer(layers.LayerTypeIPv6).(*layers.IPv6); is {
-		src, _ = netip.AddrFromSlice(ip.SrcIP)
-		dst, _ = netip.AddrFromSlice(ip.DstIP)
-	}
+	src, dst := ends(p)
 	if icmp, is := p.Layer(layers.LayerTypeICMPv4).(*layers.ICMPv4); is {
 		switch icmp.TypeCode.Type() {
 		case layers.ICMPv4TypeEchoRequest:
@@ -102,6 +118,32 @@ func readEcho(p gopacket.Packet) (e echo, reply, ok bool) {
 		}
 	}
 	return echo{}, false, false
+}
+
+// readHandshake reads a SYN or SYN-ACK, over IPv4 or IPv6.
+func readHandshake(p gopacket.Packet) (h handshake, reply, ok bool) {
+	tcp, is := p.Layer(layers.LayerTypeTCP).(*layers.TCP)
+	if !is || !tcp.SYN || tcp.RST {
+		return handshake{}, false, false
+	}
+	src, dst := ends(p)
+	from, to := netip.AddrPortFrom(src, uint16(tcp.SrcPort)), netip.AddrPortFrom(dst, uint16(tcp.DstPort))
+	if tcp.ACK {
+		return handshake{to, from, tcp.Ack - 1}, true, true
+	}
+	return handshake{from, to, tcp.Seq}, false, true
+}
+
+// ends returns who sent a packet to whom.
+func ends(p gopacket.Packet) (src, dst netip.Addr) {
+	if ip, is := p.Layer(layers.LayerTypeIPv4).(*layers.IPv4); is {
+		src, _ = netip.AddrFromSlice(ip.SrcIP)
+		dst, _ = netip.AddrFromSlice(ip.DstIP)
+	} else if ip, is := p.Layer(layers.LayerTypeIPv6).(*layers.IPv6); is {
+		src, _ = netip.AddrFromSlice(ip.SrcIP)
+		dst, _ = netip.AddrFromSlice(ip.DstIP)
+	}
+	return src, dst
 }
 
 // watch tells visit what passes an interface until stop is called, which returns

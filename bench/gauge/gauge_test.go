@@ -77,7 +77,7 @@ func TestParseReadings(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := parseReadings(strings.NewReader(tt.output))
+			got, err := parseReadings(strings.NewReader(tt.output), "rtt_ms")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -89,7 +89,7 @@ func TestParseReadings(t *testing.T) {
 }
 
 func TestParseReadingsRejectsBrokenRecord(t *testing.T) {
-	if _, err := parseReadings(strings.NewReader(`{"record":"probe","status":"reply","rtt_ms":"1"}` + "\n")); err == nil {
+	if _, err := parseReadings(strings.NewReader(`{"record":"probe","status":"reply","rtt_ms":"1"}` + "\n"), "rtt_ms"); err == nil {
 		t.Error("an RTT that is no number was accepted")
 	}
 }

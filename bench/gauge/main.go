@@ -6,8 +6,9 @@
 // packet as it passes the interface, whoever sent it, so all tools are judged by
 // the same clock.
 //
-// Each subcommand but capture and report appends to a file of samples, one JSON object a
-// line; report reads them all, so that repetitions need no bookkeeping.
+// Each subcommand but capture, listen and report appends to a file of samples, one
+// JSON object a line; report reads them all, so that repetitions need no
+// bookkeeping.
 package main
 
 import (
@@ -33,7 +34,9 @@ const usage = `usage: gauge SUBCOMMAND [flags]
   run     run a command: CPU per probe, peak memory, wall time
   rtt     RTT errors of a tool's output against a capture
   gaps    time between the requests of a capture
+  listen  accept TCP connections at many ports, and close them
   path    run a tool that traces paths inside netprobe lab, and judge it
+  scan    run a tool that asks which ports are open, and judge it
   start   time from a noted instant to the first request after it
   sweep   run a tool that asks many hosts, and judge it
   report  print the table; exit 1 if a target was missed
@@ -43,7 +46,8 @@ const usage = `usage: gauge SUBCOMMAND [flags]
 // 2 for wrong usage, 3 if something could not be measured.
 func run(args []string, stdout, stderr io.Writer) int {
 	commands := map[string]func([]string, io.Writer, io.Writer) error{
-		"capture": runCapture, "add": runAdd, "run": runCommand, "rtt": runRTT, "gaps": runGaps, "start": runStart, "path": runPath, "blast": runBlast, "sweep": runSweep, "report": runReport,
+		"capture": runCapture, "add": runAdd, "run": runCommand, "rtt": runRTT, "gaps": runGaps, "start": runStart, "path": runPath,
+		"blast": runBlast, "sweep": runSweep, "listen": runListen, "scan": runScan, "report": runReport,
 	}
 	if len(args) == 0 || commands[args[0]] == nil {
 		fmt.Fprint(stderr, usage)

@@ -19,16 +19,20 @@ type reading struct {
 	kernel bool // the tool says that the kernel took both times; only netprobe tells
 }
 
-// Lines of the peers. ping counts its probes from 1, fping from 0.
+// Lines of the peers. ping counts its probes from 1, fping from 0, and nping says
+// when it sent and received.
 var (
 	pingLine  = regexp.MustCompile(`icmp_seq=(\d+) .*time=([0-9.]+) ms$`)
+	sentLine  = regexp.MustCompile(`^SENT \(([0-9.]+)s\) TCP `)
+	rcvdLine  = regexp.MustCompile(`^RCVD \(([0-9.]+)s\) TCP .* SA `)
 	fpingLine = regexp.MustCompile(`: \[(\d+)\], \d+ bytes, ([0-9.]+) ms`)
 )
 
-// parseReadings reads the output of a tool: lines of ping or fping, or records
-// of netprobe. Times come back in µs.
-func parseReadings(r io.Reader) ([]reading, error) {
+// parseReadings reads the output of a tool: lines of ping, fping or nping, or
+// records of netprobe, of which field is the time. Times come back in µs.
+func parseReadings(r io.Reader, field string) ([]reading, error) {
 	var all []reading
+	var sent []float64 // s, by nping
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		line := lines.Text()
@@ -36,8 +40,13 @@ func parseReadings(r io.Reader) ([]reading, error) {
 			all = append(all, textReading(m, 1))
 		} else if m := fpingLine.FindStringSubmatch(line); m != nil {
 			all = append(all, textReading(m, 0))
+		} else if m := sentLine.FindStringSubmatch(line); m != nil {
+			sent = append(sent, seconds(m[1]))
+		} else if m := rcvdLine.FindStringSubmatch(line); m != nil && len(sent) > 0 {
+			last := len(sent) - 1
+			all = append(all, reading{probe: last, rtt: (seconds(m[1]) - sent[last]) * 1e6})
 		} else if len(line) > 0 && line[0] == '{' {
-			rd, ok, err := parseRecord(line)
+			rd, ok, err := parseRecord(line, field)
 			if err != nil {
 				return nil, err
 			}
@@ -57,22 +66,30 @@ func textReading(m []string, first int) reading {
 	return reading{probe: n - first, rtt: ms * 1000}
 }
 
-// parseRecord reads a record of netprobe. It is not ok if that is no answered probe.
-func parseRecord(line string) (rd reading, ok bool, err error) {
+// seconds reads a number that a pattern let through.
+func seconds(text string) float64 {
+	s, _ := strconv.ParseFloat(text, 64)
+	return s
+}
+
+// parseRecord reads a record of netprobe. It is not ok if that is no answered
+// probe, or has no such time.
+func parseRecord(line, field string) (rd reading, ok bool, err error) {
 	var rec struct {
 		Record, Status, Clock string
 		Seq                   int
-		RTT                   json.RawMessage `json:"rtt_ms"` // in a summary it is an object
 	}
-	if err := json.Unmarshal([]byte(line), &rec); err != nil {
+	var times map[string]json.RawMessage // in a summary rtt_ms is an object
+	if err := errors.Join(json.Unmarshal([]byte(line), &rec), json.Unmarshal([]byte(line), &times)); err != nil {
 		return reading{}, false, fmt.Errorf("record: %w", err)
 	}
-	if rec.Record != "probe" || rec.Status != "reply" {
+	text := string(times[field])
+	if rec.Record != "probe" || rec.Status != "reply" || text == "null" {
 		return reading{}, false, nil
 	}
-	ms, err := strconv.ParseFloat(string(rec.RTT), 64)
+	ms, err := strconv.ParseFloat(text, 64)
 	if err != nil {
-		return reading{}, false, fmt.Errorf("record: rtt_ms: %w", err)
+		return reading{}, false, fmt.Errorf("record: %s: %w", field, err)
 	}
 	return reading{probe: rec.Seq - 1, rtt: ms * 1000, kernel: rec.Clock == "kernel"}, true, nil
 }
@@ -107,6 +124,7 @@ func runRTT(args []string, _, stderr io.Writer) error {
 	out.define(flags)
 	pcap := flags.String("pcap", "", "capture `FILE`")
 	output := flags.String("output", "", "`FILE` with what the tool printed")
+	field := flags.String("field", "rtt_ms", "`NAME` of the time in netprobe's records")
 	want := flags.Int("probes", 0, "`N` probes must have been answered and captured, all but one in a hundred")
 	wire := flags.String("wire", "", "record the RTT in the capture too, as measure `NAME`")
 	if err := flags.Parse(args); err != nil {
@@ -121,7 +139,7 @@ func runRTT(args []string, _, stderr io.Writer) error {
 		return err
 	}
 	defer f.Close()
-	readings, err := parseReadings(f)
+	readings, err := parseReadings(f, *field)
 	if err != nil {
 		return err
 	}
