@@ -74,6 +74,16 @@ func TestParseReadings(t *testing.T) {
 {"record":"probe","seq":3,"status":"reply","rtt_ms":1.5,"clock":"user"}
 {"record":"summary","sent":3,"rtt_ms":{"min":0.02,"max":1.5}}
 `, []reading{{probe: 0, rtt: 20.125, kernel: true}, {probe: 2, rtt: 1500}}},
+		{"nping", "SENT (0.5120s) TCP 192.0.2.1:15379 > 192.0.2.2:443 S ttl=64 id=3883 iplen=40  seq=1567248129 win=1480\n" +
+			"RCVD (0.5125s) TCP 192.0.2.2:443 > 192.0.2.1:15379 SA ttl=64 id=0 iplen=44  seq=1 win=64240 <mss 1460>\n" +
+			"SENT (0.6s) TCP 192.0.2.1:15379 > 192.0.2.2:443 S ttl=64 id=3883 iplen=40  seq=1567248129 win=1480\n" +
+			"RCVD (0.6001s) TCP 192.0.2.2:443 > 192.0.2.1:15379 RA ttl=64 id=0 iplen=40  seq=0 win=0\n" +
+			"SENT (0.75s) TCP 192.0.2.1:15379 > 192.0.2.2:443 S ttl=64 id=3883 iplen=40  seq=1567248129 win=1480\n" +
+			"RCVD (1s) TCP 192.0.2.2:443 > 192.0.2.1:15379 SA ttl=64 id=0 iplen=44  seq=1 win=64240 <mss 1460>\n",
+			[]reading{{probe: 0, rtt: 500}, {probe: 2, rtt: 250000}}},
+	}
+	near := func(a, b reading) bool { // nping's times are differences
+		return a.probe == b.probe && a.kernel == b.kernel && math.Abs(a.rtt-b.rtt) < 1e-6
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -81,15 +91,27 @@ func TestParseReadings(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !slices.Equal(got, tt.want) {
+			if !slices.EqualFunc(got, tt.want, near) {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})
 	}
 }
 
+func TestParseReadingsField(t *testing.T) {
+	got, err := parseReadings(strings.NewReader(`{"record":"probe","seq":1,"status":"reply","rtt_ms":0.02,"host_ms":0.25,"clock":"kernel"}
+{"record":"probe","seq":2,"status":"reply","rtt_ms":0.02,"host_ms":null,"clock":"user"}
+`), "host_ms")
+	if want := []reading{{probe: 0, rtt: 250, kernel: true}}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %v, %v; want %v", got, err, want)
+	}
+	if _, err := parseReadings(strings.NewReader(`{"record":"probe","seq":1,"status":"reply"}`), "host_ms"); err == nil {
+		t.Error("a record without the time asked for passed")
+	}
+}
+
 func TestParseReadingsRejectsBrokenRecord(t *testing.T) {
-	if _, err := parseReadings(strings.NewReader(`{"record":"probe","status":"reply","rtt_ms":"1"}` + "\n"), "rtt_ms"); err == nil {
+	if _, err := parseReadings(strings.NewReader(`{"record":"probe","status":"reply","rtt_ms":"1"}`+"\n"), "rtt_ms"); err == nil {
 		t.Error("an RTT that is no number was accepted")
 	}
 }
@@ -97,7 +119,7 @@ func TestParseReadingsRejectsBrokenRecord(t *testing.T) {
 // at is an instant so many µs after the start of a capture.
 func at(us int) time.Time { return time.Unix(1000, int64(us)*1000) }
 
-// capture builds a pcap file of echo packets.
+// capture builds a pcap file.
 type capture struct {
 	t *testing.T
 	bytes.Buffer
@@ -141,6 +163,25 @@ func (c *capture) put(us int, reply bool, id, seq uint16, v6 bool) {
 		packet = append(packet, &layers.IPv4{Version: 4, IHL: 5, TTL: 64, Protocol: layers.IPProtocolICMPv4, SrcIP: near.AsSlice(), DstIP: far.AsSlice()},
 			&layers.ICMPv4{TypeCode: kind, Id: id, Seq: seq})
 	}
+	c.write(us, packet)
+}
+
+// putTCP appends a packet from a port of the prober to one of the target, or back.
+func (c *capture) putTCP(us int, back bool, near, far layers.TCPPort, tcp layers.TCP) {
+	c.t.Helper()
+	ip := &layers.IPv4{Version: 4, IHL: 5, TTL: 64, Protocol: layers.IPProtocolTCP, SrcIP: []byte{192, 0, 2, 1}, DstIP: []byte{192, 0, 2, 2}}
+	tcp.SrcPort, tcp.DstPort = near, far
+	if back {
+		ip.SrcIP, ip.DstIP = ip.DstIP, ip.SrcIP
+		tcp.SrcPort, tcp.DstPort = far, near
+	}
+	c.write(us, []gopacket.SerializableLayer{
+		&layers.Ethernet{SrcMAC: make([]byte, 6), DstMAC: make([]byte, 6), EthernetType: layers.EthernetTypeIPv4}, ip, &tcp,
+	})
+}
+
+func (c *capture) write(us int, packet []gopacket.SerializableLayer) {
+	c.t.Helper()
 	b := gopacket.NewSerializeBuffer()
 	if err := gopacket.SerializeLayers(b, gopacket.SerializeOptions{FixLengths: true}, packet...); err != nil {
 		c.t.Fatal(err)
@@ -187,6 +228,33 @@ func TestParseCapture(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []exchange{{at(0), at(30)}, {at(10), at(25)}, {at(40), time.Time{}}, {at(50), at(58)}}
+	same := func(a, b exchange) bool { return a.sent.Equal(b.sent) && a.answered.Equal(b.answered) }
+	if !slices.EqualFunc(got, want, same) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestParseCaptureOfHandshakes(t *testing.T) {
+	c := newCapture(t)
+	syn, ack := layers.TCP{SYN: true, Seq: 100}, layers.TCP{SYN: true, ACK: true, Seq: 7, Ack: 101}
+	c.putTCP(0, false, 40000, 443, syn)
+	c.putTCP(1, true, 40000, 443, layers.TCP{SYN: true, ACK: true, Ack: 102}) // to another SYN
+	c.putTCP(30, true, 40000, 443, ack)
+	c.putTCP(31, false, 40000, 443, layers.TCP{ACK: true, Seq: 101, Ack: 8})
+	c.putTCP(32, false, 40000, 443, layers.TCP{RST: true, Seq: 101})
+	c.putTCP(40, true, 40000, 443, ack)    // a duplicate
+	c.putTCP(100, false, 40001, 443, syn)  // lost, and
+	c.putTCP(1000, false, 40001, 443, syn) // sent again
+	c.putTCP(1020, true, 40001, 443, ack)  //
+	c.putTCP(2000, false, 40002, 444, syn) // refused
+	c.putTCP(2010, true, 40002, 444, layers.TCP{RST: true, ACK: true, Ack: 101})
+	c.putTCP(3000, false, 40000, 443, layers.TCP{SYN: true, Seq: 500}) // the port again
+	c.putTCP(3015, true, 40000, 443, layers.TCP{SYN: true, ACK: true, Ack: 501})
+	got, err := parseCapture(&c.Buffer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []exchange{{at(0), at(30)}, {at(1000), at(1020)}, {at(2000), time.Time{}}, {at(3000), at(3015)}}
 	same := func(a, b exchange) bool { return a.sent.Equal(b.sent) && a.answered.Equal(b.answered) }
 	if !slices.EqualFunc(got, want, same) {
 		t.Errorf("got %v, want %v", got, want)
@@ -330,6 +398,10 @@ func TestVerdicts(t *testing.T) {
 		{"one too many", []sample{{"dark-packets", "netprobe", []float64{40001}, nil}}, []string{"FAIL"}},
 		{"too fast is not in time", []sample{{"pace-wall", "netprobe", []float64{9.8}, nil}}, []string{"FAIL"}},
 		{"gap", []sample{{"pace-gap", "netprobe", []float64{9, 11.009}, nil}}, []string{"PASS"}},
+		{"within the resolution", []sample{{"handshake-idle", "netprobe", []float64{-11, 2}, nil}, {"handshake-idle", "wall clock", []float64{80}, nil}}, []string{"PASS", ""}},
+		{"of two ways to ask each has its own", []sample{
+			{"drop-wall", "netprobe", []float64{2.9}, nil}, {"drop-wall", "netprobe --syn", []float64{2.5, 3}, nil}, {"drop-wall", "nmap -sT", []float64{12}, nil},
+		}, []string{"PASS", "FAIL", ""}},
 		{"unknown measure", []sample{{"colour", "netprobe", []float64{1}, nil}}, nil},
 	}
 	for _, tt := range tests {
