@@ -114,8 +114,9 @@ func (p *Jugglers) take(w *juggling) bool {
 	w.over, w.told = w.over[:0], w.told[:0]
 	n := min(len(p.jobs)-p.head, takesMost)
 	w.takes = append(w.takes[:0], p.jobs[p.head:p.head+n]...)
-	if p.head += n; p.head == len(p.jobs) {
-		p.jobs, p.head = p.jobs[:0], 0
+	// The queue may never be empty: what was begun has to go before.
+	if p.head += n; p.head >= len(p.jobs)/2 {
+		p.jobs, p.head = p.jobs[:copy(p.jobs, p.jobs[p.head:])], 0
 	}
 	w.waits = n == 0
 	if first {
