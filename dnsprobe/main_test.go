@@ -1,0 +1,9 @@
+package dnsprobe
+
+import (
+	"testing"
+
+	"netprobe/internal/lab"
+)
+
+func TestMain(m *testing.M) { lab.Main(m) }
