@@ -32,8 +32,11 @@ func (a *Alarm) WatchTracer(t *Tracer) bool { return a.watchTracer(t) }
 // WatchHalfOpen is WatchTracer for a HalfOpen.
 func (a *Alarm) WatchHalfOpen(h *HalfOpen) bool { return a.watchTracer(h.t) }
 
+// WatchUDP is Watch for a UDPConn.
+func (a *Alarm) WatchUDP(c *UDPConn) bool { return a.watchUDP(c) }
+
 // Wait returns after d, as soon as Wake was called since the last Wait
-// returned, or when a watched Conn or Tracer has something to Drain, which it then
+// returned, or when something watched has something to Drain, which it then
 // reports. Calls must not overlap.
 func (a *Alarm) Wait(d time.Duration) (readable bool) { return a.wait(d) }
 

@@ -33,6 +33,8 @@ func (a *alarm) watch(c *Conn) bool { return a.add(c.fd) }
 
 func (a *alarm) watchTracer(t *Tracer) bool { return a.add(t.ready) }
 
+func (a *alarm) watchUDP(c *UDPConn) bool { return a.add(c.fd) }
+
 func (a *alarm) add(fd int) bool {
 	a.fds = append(a.fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
 	return true

@@ -20,6 +20,8 @@ func (a *alarm) watch(*Conn) bool { return false }
 
 func (a *alarm) watchTracer(*Tracer) bool { return false }
 
+func (a *alarm) watchUDP(*UDPConn) bool { return false }
+
 func (a *alarm) wait(d time.Duration) (readable bool) {
 	a.timer.Reset(d)
 	select {
