@@ -2,10 +2,11 @@
 // table, JSON records, CSV, the lines of fping, graphs of Graphviz, and the two
 // formats that tools read from nmap. What is probed again and again has the
 // Views of NewView, paths have those of NewTraceView, hosts asked once those of
-// NewSweepView and their ports those of NewScanView. A Report feeds Results to
-// statistics and to any number of Views; Writer and File see to it that a slow,
-// blocked or vanished reader never holds up probing, and a StatusLine that
-// progress and results do not mix on a terminal.
+// NewSweepView, their ports those of NewScanView, and name servers those of
+// NewDNSView. A Report feeds Results to statistics and to any number of Views;
+// Writer and File see to it that a slow, blocked or vanished reader never holds
+// up probing, and a StatusLine that progress and results do not mix on a
+// terminal.
 //
 // It knows no protocol, and it holds the published description of the records,
 // schema/v1.json, which its tests enforce.
@@ -49,6 +50,7 @@ type Header struct {
 	Trace *TraceHeader // what the verb trace adds; nil for the others
 	Sweep *SweepHeader // what the verb sweep adds; nil for the others
 	Scan  *ScanHeader  // what the verb scan adds; nil for the others
+	DNS   *DNSHeader   // what the verb dns adds; nil for the others
 }
 
 // A pass is what a Header has of a verb that asks everything once. It counts the

@@ -40,6 +40,9 @@ func (r *Report) Record(res *probe.Result) error {
 	} else {
 		t = r.count(res)
 	}
+	if r.header.DNS != nil {
+		r.header.DNS.Stats.Record(res)
+	}
 	var first error
 	for _, v := range r.views {
 		if err := v.Result(res, t); err != nil && first == nil {

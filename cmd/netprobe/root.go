@@ -33,6 +33,7 @@ func newRoot(args []string) *cobra.Command {
 			"  netprobe trace 192.0.2.1                the path, hop by hop\n" +
 			"  netprobe tcp 192.0.2.1:443              is the port open, again and again\n" +
 			"  netprobe udp 192.0.2.1:123              does the service answer, again and again\n" +
+			"  netprobe dns example.com MX @192.0.2.53 what a name server says, and how fast\n" +
 			"  netprobe help ping                      every flag",
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -56,7 +57,7 @@ func newRoot(args []string) *cobra.Command {
 	// exported method: that is a quarter of the binary.
 	root.Flags().Bool("version", false, "")
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newPing(args), newSweep(args), newTrace(args), newTCP(args), newUDP(args), newScan(args), newLab(), newLabInside(), newVersion(), newCompletion())
+	root.AddCommand(newPing(args), newSweep(args), newTrace(args), newTCP(args), newUDP(args), newScan(args), newDNS(args), newLab(), newLabInside(), newVersion(), newCompletion())
 	return root
 }
 
@@ -154,6 +155,15 @@ var habits = map[string]map[string]string{
 		"V": "the version is netprobe version",
 		"x": "the number of probes is -c",
 		"z": "always so: what is sent is a question that the service understands",
+	},
+	"dns": {
+		"b": "the source address is -S",
+		"k": "queries are not signed",
+		"p": "the port goes with the server, as in @192.0.2.53:5353",
+		"t": "types are words after the name, as in netprobe dns example.com MX",
+		"u": "times have the unit that fits them",
+		"V": "the version is netprobe version",
+		"y": "queries are not signed",
 	},
 	"trace": {
 		"A": "AS numbers are not looked up",

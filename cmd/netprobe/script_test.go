@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"netprobe/dnsprobe/dnstest"
 	"netprobe/icmp"
 	"netprobe/internal/lab"
 	"netprobe/output/outputtest"
@@ -31,6 +33,9 @@ func TestMain(m *testing.M) {
 //	user N PROGRAM...   the same as an ordinary user, inside a network
 //	records FILE        FILE (or stdout) holds the records of one whole run
 //	server NAME         start a server on this host; its address is then $addr
+//	nameserver NAME ADDR [SERIAL]   a name server of dnstest runs at that loopback
+//	                    address: $NAME is ADDR:PORT, $NAME_TLS and $NAME_HTTPS are
+//	                    for those, and the file NAME.pem has who issued its certificate
 //
 // and the conditions [icmp] (an ICMP socket can be opened here) and [lab]
 // (networks work here). NETPROBE_LAB=require makes it an error if they fail.
@@ -40,7 +45,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"network": network, "code": code, "user": user, "records": records, "server": server,
+			"network": network, "code": code, "user": user, "records": records, "server": server, "nameserver": nameserver,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Values["script"] = &script{env: env.Vars}
@@ -218,4 +223,23 @@ func records(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	_, err := outputtest.Run([]byte(ts.ReadFile(args[0])))
 	ts.Check(err)
+}
+
+func nameserver(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: nameserver NAME ADDR [SERIAL]")
+	}
+	serial := "2024050101"
+	if len(args) == 3 {
+		serial = args[2]
+	}
+	s, err := dnstest.Serve(netip.MustParseAddr(args[1]), serial)
+	ts.Check(err)
+	ts.Defer(func() { _ = s.Close() })
+	state := ts.Value("script").(*script)
+	for name, addr := range map[string]netip.AddrPort{args[0]: s.Addr, args[0] + "_TLS": s.TLS, args[0] + "_HTTPS": s.HTTPS} {
+		ts.Setenv(name, addr.String())
+		state.env = append(state.env, name+"="+addr.String())
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".pem"), s.CA, 0o644))
 }
