@@ -105,6 +105,7 @@ func OpenHalfOpen(cfg Config) (*HalfOpen, error) {
 	}
 	h := &HalfOpen{t: t, cfg: cfg, cookies: c, zones: []string{""}}
 	h.sort = h.sorted
+	h.halve()
 	return h, nil
 }
 

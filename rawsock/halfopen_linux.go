@@ -68,3 +68,6 @@ func synFlags(f Family) []bpf.Instruction {
 		bpf.RetConstant{Val: 0},
 	}
 }
+
+// halve has two processors send, where there are two.
+func (h *HalfOpen) halve() { (*h.t.outlets.Load())[0].halve() }

@@ -14,3 +14,5 @@ func (tracer) recvBuf() int { return 0 }
 func (tracer) forgetSources() {}
 
 func (tracer) source(netip.Addr) (netip.Addr, error) { return netip.Addr{}, errors.ErrUnsupported }
+
+func (h *HalfOpen) halve() {}

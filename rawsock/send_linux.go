@@ -24,9 +24,10 @@ const (
 // An outlet is a socket that sends: a Conn, or one of those of a Tracer.
 type outlet struct {
 	fd     int
-	stamps bool   // transmit timestamps are asked for
-	deaf   bool   // no ICMP error ever comes to it: what a send fails with is its own
-	via    Config // for questions about routes
+	stamps bool    // transmit timestamps are asked for
+	deaf   bool    // no ICMP error ever comes to it: what a send fails with is its own
+	via    Config  // for questions about routes
+	second *second // sends half of what there is at the same time; nil for nobody
 	out    sender
 }
 
@@ -154,6 +155,9 @@ func (o *outlet) flush(n int) (int, error) {
 // against the send buffer for seconds, and one dead neighbour must not hold up
 // everybody else.
 func (o *outlet) push(n int) (int, unix.Errno) {
+	if o.second != nil && n >= worthHalving {
+		return o.pushHalves(n)
+	}
 	done := 0
 	for tries := 0; done < n; {
 		k, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(o.fd),

@@ -179,6 +179,9 @@ func (t *Tracer) close() error {
 	if other := t.beside.Load(); other != nil {
 		other.beside.CompareAndSwap(t, nil)
 	}
+	for _, o := range *t.outlets.Load() {
+		o.second.end()
+	}
 	errs := []error{unix.Close(t.ready), t.routes.close()}
 	for _, fd := range t.reserve {
 		errs = append(errs, unix.Close(fd))
