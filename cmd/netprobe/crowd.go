@@ -71,10 +71,10 @@ func (f *hostFlags) hosts(c *crowd, exclude *probe.RangeSet) (*sweep.Hosts, erro
 	if cfg.Steady || cfg.File == nil {
 		var err error
 		if cfg.Listing, err = sweep.Check(cfg); err != nil {
-			return nil, f.hostsFailure(err)
+			return nil, f.hostsFailure(c.verb, err)
 		}
 		if cfg.Listing.Hosts == 0 {
-			return nil, usage("see what -f lists, and what --exclude and --exclude-file leave of it", "nothing to sweep: no target is listed, or all are excluded")
+			return nil, usage("see what -f lists, and what --exclude and --exclude-file leave of it", "nothing to %s: no target is listed, or all are excluded", c.verb)
 		}
 	}
 	if cfg.Steady {
@@ -84,18 +84,18 @@ func (f *hostFlags) hosts(c *crowd, exclude *probe.RangeSet) (*sweep.Hosts, erro
 	}
 	h, err := sweep.New(cfg)
 	if err != nil {
-		return nil, f.hostsFailure(err)
+		return nil, f.hostsFailure(c.verb, err)
 	}
 	return h, nil
 }
 
-// hostsFailure says why there is no sweep over these targets.
-func (f *hostFlags) hostsFailure(err error) error {
+// hostsFailure says why there is no sweep or scan of these targets.
+func (f *hostFlags) hostsFailure(verb string, err error) error {
 	hint := ""
 	if e, ok := errors.AsType[*sweep.TooManyError](err); ok {
-		hint = fmt.Sprintf("--max-hosts %d sweeps them all the same", e.Sum)
+		hint = fmt.Sprintf("--max-hosts %d %ss them all the same", e.Sum, verb)
 		if e.Sum.Cmp(sensible) > 0 {
-			hint = "no sweep gets to the end of that: give a longer prefix, or the hosts that are known"
+			hint = "no " + verb + " gets to the end of that: give a longer prefix, or the hosts that are known"
 		}
 	} else if e, ok := errors.AsType[*sweep.LineError](err); ok {
 		hint = targetHint(e.Text)

@@ -165,6 +165,20 @@ var habits = map[string]map[string]string{
 		"V": "the version is netprobe version",
 		"y": "queries are not signed",
 	},
+	"scan": {
+		"b": "the lot are --all; what services say is not asked for",
+		"c": "one pass, with -r for silent ports",
+		"e": "the interface is -I",
+		"F": "fewer ports: -p top:100",
+		"g": "the source port is picked by the kernel",
+		"i": "targets from a file are -f",
+		"m": "the fwmark is --mark, all addresses of a name are --all-addresses",
+		"P": "always so: hosts are not pinged first, unless by --alive",
+		"R": "the order is mixed; the same again with --seed",
+		"s": "ports are connected to; half-open is --syn",
+		"T": "the pace is adaptive; tries per second are --rate, the time it may take --budget",
+		"V": "the version is netprobe version",
+	},
 	"trace": {
 		"A": "AS numbers are not looked up",
 		"e": "always on: MPLS labels and what else routers tell is shown",
@@ -182,6 +196,21 @@ var habits = map[string]map[string]string{
 		"u": "UDP is -P udp",
 		"V": "the version is netprobe version",
 		"z": "the time between rounds is -i, packets per second --rate",
+	},
+}
+
+// longHabits are the same for whole words.
+var longHabits = map[string]map[string]string{
+	"scan": {
+		"top-ports":    "the most common ports are -p top:100",
+		"port":         "ports are -p 22,80",
+		"min-rate":     "the pace is adaptive; at most so many tries per second are --rate",
+		"max-rate":     "at most so many tries per second are --rate",
+		"max-retries":  "how often silent ports are asked again is -r",
+		"excludefile":  "targets to leave out from a file are --exclude-file",
+		"randomize":    "the order is mixed; the same again with --seed",
+		"host-timeout": "the time the run may take is --budget",
+		"reason":       "always so: reasons are shown",
 	},
 }
 
@@ -221,7 +250,9 @@ func unknownFlag(cmd *cobra.Command, e *pflag.NotExistError, seeHelp string) err
 	}
 	var known []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
-	if near := spell.Nearest(name, known); near != "" {
+	if hint := longHabits[cmd.Name()][name]; hint != "" {
+		seeHelp = hint
+	} else if near := spell.Nearest(name, known); near != "" {
 		seeHelp = fmt.Sprintf("did you mean --%s?", near)
 	}
 	return usage(seeHelp, "unknown flag %q", "--"+name)

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"netprobe/output"
@@ -41,6 +45,29 @@ func newScan(args []string) *cobra.Command {
 	return cmd
 }
 
+// withPorts is the error for targets of which one looks like a port, with the
+// hint where those go.
+func withPorts(err error, args []string) error {
+	told, ok := errors.AsType[*failure](err)
+	if !ok {
+		return err
+	}
+	for _, arg := range args {
+		host, port, _ := strings.Cut(arg, ":")
+		if port == "" {
+			host, port = "", arg
+		}
+		if strings.Trim(port, "0123456789,-") != "" || strings.Trim(port, ",-") == "" {
+			continue
+		}
+		if host != "" {
+			host = " " + host
+		}
+		told.hints = []string{fmt.Sprintf("ports are named apart from targets: -p %s%s", port, host)}
+	}
+	return told
+}
+
 // prepare checks the flags and targets of a command line and returns its run.
 func (f *scanFlags) prepare(cmd *cobra.Command, args []string) (*scanRun, error) {
 	if err := f.check(cmd.Flags()); err != nil {
@@ -51,7 +78,7 @@ func (f *scanFlags) prepare(cmd *cobra.Command, args []string) (*scanRun, error)
 	s.marks = f.mark != 0 && !f.syn
 	specs, err := f.parseTargets(s.verb, args)
 	if err != nil {
-		return nil, err
+		return nil, withPorts(err, args)
 	}
 	s.display = display{usual: func(bool, int) string { return "table" }, view: output.NewScanView}
 	s.gauge.show(&s.common, cmd.ErrOrStderr())
