@@ -23,7 +23,7 @@ type Config struct {
 	Shard   probe.Shard // the part of all pairs of host and port this machine has
 
 	Retries int           // further tries for a silent port; Adaptive for as many as it takes
-	Settle  time.Duration // how long the last try at a port is waited for, at least; 0 means 1.25 s
+	Settle  time.Duration // how long the last try at a port is waited for, at least; 0 means DefaultSettle
 	Rate    float64       // tries per second for the whole run; 0 for no cap
 	Hosts   int           // hosts begun and not finished at a time; 0 for what memory bears
 
@@ -40,17 +40,17 @@ type Begun struct {
 }
 
 func (cfg *Config) complete() {
-	cfg.Settle = cmp.Or(max(cfg.Settle, 0), defaultSettle)
+	cfg.Settle = cmp.Or(max(cfg.Settle, 0), DefaultSettle)
 	if cfg.Hosts <= 0 {
 		cfg.Hosts = min(max(portsHeld/max(len(cfg.Ports), 1), minHosts), maxHosts)
 	}
 }
 
 const (
-	// defaultSettle is just above the second after which a kernel sends a SYN
+	// DefaultSettle is just above the second after which a kernel sends a SYN
 	// again (RFC 6298, section 2.1): a connect whose first SYN was lost gets a
 	// second chance.
-	defaultSettle = 1250 * time.Millisecond
+	DefaultSettle = 1250 * time.Millisecond
 
 	// Ports of hosts that are not finished cost 16 bytes each.
 	portsHeld = 1 << 19

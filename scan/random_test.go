@@ -328,7 +328,7 @@ func (p *plan) check(t *testing.T, r *probe.Result, cut int) {
 	case probe.Lost:
 		settle := p.cfg.Settle
 		if settle == 0 {
-			settle = defaultSettle
+			settle = DefaultSettle
 		}
 		if is.Status != probe.Lost && p.loss == 0 && p.rtt+p.jitter < settle {
 			t.Errorf("%v: silent, but it answers %v", r.Target.Addr, is.Status)

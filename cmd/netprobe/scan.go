@@ -13,7 +13,7 @@ import (
 func newScan(args []string) *cobra.Command {
 	f := &scanFlags{}
 	cmd := &cobra.Command{
-		Use:   "scan [flags] TARGET... -p PORTS",
+		Use:   "scan [flags] TARGET... [-p PORTS]",
 		Short: "which ports are open, closed or filtered, and by whom",
 		Long: "A TARGET is an address, a name, a network or a range. PORTS are numbers, ranges,\n" +
 			"names and groups: 22,80,8000-8100,https,@web,top:100; - is all 65535. By default\n" +

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -173,7 +174,7 @@ func (s *scanRun) announce(out *outlets) error {
 	}
 	s.stats = stats.NewScan(stats.ScanConfig{UDP: s.f.udp, All: s.f.every, Expect: s.f.expecting})
 	h := s.header()
-	h.Socket = "connect"
+	h.Socket, h.Timeout = "connect", cmp.Or(s.f.settle, scan.DefaultSettle)
 	if s.f.syn {
 		h.Socket = "raw"
 	} else {
@@ -274,7 +275,7 @@ func (s *scanRun) finish(ctx context.Context, runErr error) (*output.End, error)
 		end.Notes = append(end.Notes, "expected and not open: "+s.f.expected+" of "+hostCount(n)+" not scanned")
 	}
 	_ = s.report.Load().End(end) // closing the output meets the same error
-	if format := s.flags.format; format != "" && format != "table" && how.by != "output" && !s.flags.quiet {
+	if format := s.flags.format; format != "" && format != "table" && format != "plain" && how.by != "output" && !s.flags.quiet {
 		s.notes = slices.Concat(output.ScanNotes(s.head, end), end.Notes)
 	}
 	if how.failed {

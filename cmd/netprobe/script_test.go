@@ -73,6 +73,20 @@ var networks = map[string]lab.Topology{
 		{At: lab.At("203.0.113.5/32"), From: lab.Addrs("198.51.100.5")},
 		{},
 	}},
+	// 203.0.113.2 and 2001:db8:7::2 serve three ports and refuse the others, of
+	// 203.0.113.3 a firewall lets one port through, a router forbids 203.0.113.4,
+	// 203.0.113.5 refuses all, and nobody has another address.
+	"ports": {
+		Hops: []lab.Hop{{
+			Addrs: lab.Addrs("198.51.100.1", "2001:db8:100::1"), Error: lab.AdminProhibited, ErrorFor: lab.At("203.0.113.4/32"),
+		}},
+		Hosts: []lab.Host{
+			{At: lab.At("203.0.113.2/32", "2001:db8:7::2/128"), TCP: []uint16{22, 80, 5432}},
+			{At: lab.At("203.0.113.3/32"), TCP: []uint16{443}, Drop: lab.Filter{TCP: true, Except: []uint16{443}}},
+			{At: lab.At("203.0.113.5/32")},
+			{Silent: true},
+		},
+	},
 	// The first three packets to each address vanish.
 	"recovering": {Hook: lab.Each(map[int]lab.Verdict{1: {Drop: true}, 2: {Drop: true}, 3: {Drop: true}})},
 	// The fourth packet to each address vanishes.
