@@ -177,7 +177,7 @@ func (c *connector) poll(d time.Duration, over func(*Connected)) {
 		for _, e := range c.got[:n] {
 			if e.Fd == eventSlot {
 				c.calm()
-			} else if c.look(int(e.Fd)) {
+			} else if c.look(int(e.Fd), e.Events&unix.EPOLLERR != 0) {
 				over(&c.over)
 			}
 		}
@@ -196,8 +196,11 @@ func (c *connector) calm() {
 }
 
 // look sees whether the connect of slot is over, and if so puts what became of
-// it into c.over. An event may be an echo of the connect before.
-func (c *connector) look(slot int) bool {
+// it into c.over. An event may be an echo of the connect before. failing says
+// that an ICMP error may have come: one that comes while connect(2) still runs,
+// as from this host or over a virtual link, ends no connect (tcp_v4_err of Linux
+// keeps it for the next SYN), but waits to be read.
+func (c *connector) look(slot int, failing bool) bool {
 	s := &c.slots[slot]
 	if !s.busy {
 		return false
@@ -206,7 +209,7 @@ func (c *connector) look(slot int) bool {
 	// refused fit for the next connect, which reading SO_ERROR does not.
 	switch err := unix.Connect(s.fd, s.to); err {
 	case unix.EALREADY, unix.EINPROGRESS, unix.EINTR:
-		return false
+		return failing && c.rejected(slot)
 	case nil, unix.EISCONN:
 		c.stands(slot)
 	default:
@@ -232,6 +235,19 @@ func (c *connector) failed(slot int, errno syscall.Errno) {
 		return
 	}
 	c.free[s.six] = append(c.free[s.six], slot)
+}
+
+// rejected ends a connect about which there is an ICMP error; false if there is
+// none.
+func (c *connector) rejected(slot int) bool {
+	s := &c.slots[slot]
+	r, ok := readRejection(s.fd)
+	if !ok {
+		return false
+	}
+	c.over = Connected{Slot: slot, Errno: unix.EHOSTUNREACH, Rejected: true, Rejection: r, Local: localOf(s.fd)}
+	c.drop(slot)
+	return true
 }
 
 // stands ends a connect that stands, with a reset (SO_LINGER 0).
@@ -274,7 +290,7 @@ func localOf(fd int) netip.Addr {
 
 func (c *connector) giveUp(slot int) *Connected {
 	s := &c.slots[slot]
-	if c.look(slot) {
+	if c.look(slot, true) {
 		return &c.over
 	}
 	c.over = Connected{Slot: slot, Local: localOf(s.fd)}

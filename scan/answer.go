@@ -247,6 +247,7 @@ func (e *Engine) outcome(h *host, p uint16, r probe.Result) {
 	if r.Status == probe.Reply {
 		e.counters.Open++
 	}
+	e.counters.InFlight = e.window.open
 	e.mu.Unlock()
 	if h.word.Left == 0 {
 		e.retire(h)

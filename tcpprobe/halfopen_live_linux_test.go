@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -226,23 +227,31 @@ func TestLiveHalfOpenThousand(t *testing.T) {
 	}
 }
 
-// Every way of nftables to say no, at the host itself and at a router before it.
-func TestLiveHalfOpenFirewall(t *testing.T) {
-	flavours := []struct {
-		v4, v6 string // of nft's "reject with"; the same port number of both
-		want4  string
-		want6  string
-	}{
-		{"tcp reset", "tcp reset", "refused rst closed", "refused rst closed"},
-		{"icmp net-unreachable", "icmpv6 no-route", "net-unreachable filtered", "net-unreachable filtered"},
-		{"icmp host-unreachable", "icmpv6 addr-unreachable", "host-unreachable filtered", "host-unreachable filtered"},
-		{"icmp prot-unreachable", "icmpv6 policy-fail", "proto-unreachable filtered", "admin-prohibited filtered"},
-		{"icmp port-unreachable", "icmpv6 port-unreachable", "port-unreachable filtered", "port-unreachable filtered"},
-		{"icmp net-prohibited", "icmpv6 reject-route", "net-prohibited filtered", "net-prohibited filtered"},
-		{"icmp host-prohibited", "icmpv6 admin-prohibited", "host-prohibited filtered", "admin-prohibited filtered"},
-		{"icmp admin-prohibited", "icmpv6 admin-prohibited", "admin-prohibited filtered", "admin-prohibited filtered"},
-	}
-	far, beyond := []string{"192.0.2.2", "2001:db8::2"}, []string{"203.0.113.1", "2001:db8:7::1"}
+// flavours are the ways of nftables to reject, the i'th of them port 1000+i.
+var flavours = []struct {
+	v4, v6 string // of nft's "reject with"
+	want4  string
+	want6  string
+}{
+	{"tcp reset", "tcp reset", "refused rst closed", "refused rst closed"},
+	{"icmp net-unreachable", "icmpv6 no-route", "net-unreachable filtered", "net-unreachable filtered"},
+	{"icmp host-unreachable", "icmpv6 addr-unreachable", "host-unreachable filtered", "host-unreachable filtered"},
+	{"icmp prot-unreachable", "icmpv6 policy-fail", "proto-unreachable filtered", "admin-prohibited filtered"},
+	{"icmp port-unreachable", "icmpv6 port-unreachable", "port-unreachable filtered", "port-unreachable filtered"},
+	{"icmp net-prohibited", "icmpv6 reject-route", "net-prohibited filtered", "net-prohibited filtered"},
+	{"icmp host-prohibited", "icmpv6 admin-prohibited", "host-prohibited filtered", "admin-prohibited filtered"},
+	{"icmp admin-prohibited", "icmpv6 admin-prohibited", "admin-prohibited filtered", "admin-prohibited filtered"},
+}
+
+// droppedPort is one that a walled host drops, farHosts are such hosts, and
+// beyondHosts what is behind them.
+const droppedPort = 2000
+
+var farHosts, beyondHosts = []string{"192.0.2.2", "2001:db8::2"}, []string{"203.0.113.1", "2001:db8:7::1"}
+
+// walled is a host, and a router, whose firewall knows all ways to say no.
+func walled(t *testing.T) *lab.Lab {
+	t.Helper()
 	l := lab.Pair(t, lab.Veth{Neighbours: true})
 	for name, value := range map[string]string{
 		"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1", "net.ipv4.icmp_ratelimit": "0", "net.ipv6.icmp.ratelimit": "0",
@@ -250,46 +259,60 @@ func TestLiveHalfOpenFirewall(t *testing.T) {
 	} {
 		l.Must(l.Far.Sysctl(name, value))
 	}
-	for i, b := range lab.Addrs(beyond...) {
-		l.Must(l.AddRoute(netip.PrefixFrom(b, b.BitLen()), netip.MustParseAddr(far[i])))
+	// The router has but one link, and would say that what is beyond is on it.
+	for _, name := range []string{"net.ipv4.conf.lab0.accept_redirects", "net.ipv4.conf.all.accept_redirects", "net.ipv6.conf.lab0.accept_redirects"} {
+		l.Must(l.Sysctl(name, "0"))
+	}
+	for i, b := range lab.Addrs(beyondHosts...) {
+		l.Must(l.AddRoute(netip.PrefixFrom(b, b.BitLen()), netip.MustParseAddr(farHosts[i])))
 		l.Must(l.Far.AddRoute(netip.PrefixFrom(b, b.BitLen()), netip.Addr{}))
 	}
 	var rules strings.Builder
 	for i, f := range flavours {
 		fmt.Fprintf(&rules, "meta nfproto ipv4 tcp dport %d reject with %s\nmeta nfproto ipv6 tcp dport %d reject with %s\n", 1000+i, f.v4, 1000+i, f.v6)
 	}
-	rules.WriteString("tcp dport 2000 drop\n")
+	fmt.Fprintf(&rules, "tcp dport %d drop\n", droppedPort)
 	var script strings.Builder
 	script.WriteString("table inet wall {\n")
 	for _, hook := range []string{"input", "forward"} {
 		fmt.Fprintf(&script, "chain %s {\ntype filter hook %s priority 0;\n%s}\n", hook, hook, rules.String())
 	}
 	nft(t, l.Far, script.String()+"}\n")
+	return l
+}
 
+// verdict is what the wall says of port to, and who says it.
+func verdict(to netip.AddrPort) (want, from string) {
+	f := flavours[to.Port()-1000]
+	want, from = f.want4, farHosts[0]
+	if to.Addr().Is6() {
+		want, from = f.want6, farHosts[1]
+	}
+	switch {
+	case strings.Contains(want, "rst"):
+		return want, to.Addr().String()
+	case strings.HasPrefix(want, "port-unreachable") && to.Addr().String() == from:
+		return "refused " + want, from
+	}
+	return "unreachable " + want, from
+}
+
+// Every way of nftables to say no, at the host itself and at a router before it.
+func TestLiveHalfOpenFirewall(t *testing.T) {
+	l := walled(t)
 	h := halfOpenIn(t, l, rawsock.Config{})
 	var tries []crew.Try
 	for i := range flavours {
-		tries = append(tries, asks(uint16(1000+i), 1, append(far, beyond...)...)...)
+		tries = append(tries, asks(uint16(1000+i), 1, slices.Concat(farHosts, beyondHosts)...)...)
 	}
-	tries = append(tries, asks(2000, 1, append(far, beyond...)...)...) // silent
+	tries = append(tries, asks(droppedPort, 1, slices.Concat(farHosts, beyondHosts)...)...) // silent
 	n := len(tries) - 4
 	seen := map[netip.AddrPort]bool{}
 	for _, c := range carry(t, h, tries, n) {
 		seen[c.to] = true
-		f := flavours[c.to.Port()-1000]
-		want, from, host := f.want4, far[0], c.to.Addr().String() == far[0]
-		if c.to.Addr().Is6() {
-			want, from, host = f.want6, far[1], c.to.Addr().String() == far[1]
-		}
-		if c.Reason == probe.RST {
-			from = c.to.Addr().String()
-		} else if c.Reason == probe.PortUnreachable && host {
-			want = "refused " + want
-		} else {
-			want = "unreachable " + want
-		}
+		want, from := verdict(c.to)
 		if got := fmt.Sprint(c.Status, " ", c.Reason, " ", probe.StateOfPort(&c.Result, false)); got != want || c.From.String() != from || c.n != 1 {
-			t.Errorf("%v (%s): %s from %v, want %s from %s", c.to, f.v4, got, c.From, want, from)
+			t.Errorf("%v: %s from %v, want %s from %s", c.to, got, c.From, want, from)
 		}
 	}
 	if len(seen) != n {
