@@ -79,9 +79,12 @@ func (b *backlog) drain(ctx context.Context) {
 // reader. Probes that are under way are not held up.
 type gate struct {
 	probe.Source
-	backlog *backlog // set before the first Next
+	backlog holder // set before the first Next
 	wake    func()
 }
+
+// A holder says whether to wait, until it calls wake.
+type holder interface{ hold(wake func()) bool }
 
 func (g *gate) Notify(wake func()) {
 	g.wake = wake

@@ -15,6 +15,7 @@ type alive struct {
 	mu      sync.Mutex
 	wake    func()
 	hosts   []probe.Candidate
+	held    func() // lets the sweep go on; nil unless it waits
 	over    bool
 	silent  uint64   // hosts that did not answer
 	failed  uint64   // hosts that could not be asked
@@ -29,17 +30,42 @@ func (a *alive) Notify(wake func()) {
 }
 
 func (a *alive) Next() (probe.Candidate, probe.Supply) {
+	c, supply, goOn := a.next()
+	if goOn != nil {
+		goOn()
+	}
+	return c, supply
+}
+
+func (a *alive) next() (c probe.Candidate, supply probe.Supply, goOn func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
 	case len(a.hosts) > 0:
-		c := a.hosts[0]
-		a.hosts = a.hosts[1:]
-		return c, probe.Ready
+		c, a.hosts = a.hosts[0], a.hosts[1:]
 	case a.over:
-		return probe.Candidate{}, probe.Over
+		supply = probe.Over
+	default:
+		supply = probe.Later
 	}
-	return probe.Candidate{}, probe.Later
+	if len(a.hosts) < aliveMost/2 {
+		goOn, a.held = a.held, nil
+	}
+	return c, supply, goOn
+}
+
+// aliveMost is how many hosts wait to be scanned before the sweep waits, too.
+const aliveMost = 1 << 14
+
+// hold implements holder: a sweep is faster than a scan.
+func (a *alive) hold(wake func()) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.hosts) < aliveMost {
+		return false
+	}
+	a.held = wake
+	return true
 }
 
 // run sweeps until there is nobody left to ask.

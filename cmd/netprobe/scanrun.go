@@ -198,7 +198,7 @@ func (s *scanRun) announce(out *outlets) error {
 	var source probe.Source = s.hosts
 	if s.alive != nil {
 		source = s.alive
-		s.sweep.gate.backlog = out.lines
+		s.sweep.gate.backlog = s.alive
 	}
 	s.engine = scan.New(scan.Config{
 		Source: source, Ports: s.f.ports, UDP: s.f.udp, Seed: s.f.seed, Ordered: s.f.ordered, Shard: s.f.parts,
