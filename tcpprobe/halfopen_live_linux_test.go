@@ -281,8 +281,8 @@ func walled(t *testing.T) *lab.Lab {
 	return l
 }
 
-// verdict is what the wall says of port to, and who says it.
-func verdict(to netip.AddrPort) (want, from string) {
+// portVerdict is what the wall says of port to, and who says it.
+func portVerdict(to netip.AddrPort) (want, from string) {
 	f := flavours[to.Port()-1000]
 	want, from = f.want4, farHosts[0]
 	if to.Addr().Is6() {
@@ -310,7 +310,7 @@ func TestLiveHalfOpenFirewall(t *testing.T) {
 	seen := map[netip.AddrPort]bool{}
 	for _, c := range carry(t, h, tries, n) {
 		seen[c.to] = true
-		want, from := verdict(c.to)
+		want, from := portVerdict(c.to)
 		if got := fmt.Sprint(c.Status, " ", c.Reason, " ", probe.StateOfPort(&c.Result, false)); got != want || c.From.String() != from || c.n != 1 {
 			t.Errorf("%v: %s from %v, want %s from %s", c.to, got, c.From, want, from)
 		}

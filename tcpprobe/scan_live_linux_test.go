@@ -94,9 +94,9 @@ func (s scanned) count() map[probe.PortState]int {
 	return n
 }
 
-// serve has ports of the far end listen, and do as accepted says with each
+// serveIn has ports of the far end listen, and do as accepted says with each
 // connection.
-func serve(t *testing.T, l *lab.Lab, accepted func(*net.TCPConn), ports ...uint16) {
+func serveIn(t *testing.T, l *lab.Lab, accepted func(*net.TCPConn), ports ...uint16) {
 	t.Helper()
 	for _, port := range ports {
 		var listener net.Listener
@@ -150,8 +150,8 @@ func fullFar(t *testing.T, l *lab.Lab, port int) {
 func TestLiveScanFirewall(t *testing.T) {
 	l := walled(t)
 	held := make(chan *net.TCPConn, 64)
-	serve(t, l, func(c *net.TCPConn) { held <- c }, 22) // says nothing
-	serve(t, l, func(c *net.TCPConn) {                  // resets
+	serveIn(t, l, func(c *net.TCPConn) { held <- c }, 22) // says nothing
+	serveIn(t, l, func(c *net.TCPConn) {                  // resets
 		_ = c.SetLinger(0)
 		c.Close()
 	}, 23)
@@ -168,7 +168,7 @@ func TestLiveScanFirewall(t *testing.T) {
 			state := probe.StateOfPort(&r, false)
 			want, known := others[to.Port()]
 			if !known {
-				want, from := verdict(to)
+				want, from := portVerdict(to)
 				if got := fmt.Sprint(r.Status, " ", r.Reason, " ", state); got != want || r.From.String() != from {
 					t.Errorf("%v: %s from %v, want %s from %s", to, got, r.From, want, from)
 				}
@@ -190,7 +190,7 @@ func TestLiveConnectsRejectedAtOnce(t *testing.T) {
 		for _, host := range append(farHosts, beyondHosts...) {
 			to := netip.AddrPortFrom(netip.MustParseAddr(host), uint16(1000+i))
 			a := solo{l, newConnects(t)}.Ask(t.Context(), crew.Try{To: to, N: 1, Timeout: 900 * ms})
-			if want, from := verdict(to); fmt.Sprint(a.Status, " ", a.Reason, " ", probe.StateOfPort(&a.Result, false)) != want || a.From.String() != from {
+			if want, from := portVerdict(to); fmt.Sprint(a.Status, " ", a.Reason, " ", probe.StateOfPort(&a.Result, false)) != want || a.From.String() != from {
 				t.Errorf("%v: %v %v from %v, want %s from %s", to, a.Status, a.Reason, a.From, want, from)
 			}
 		}
@@ -205,7 +205,7 @@ func TestLiveScanLossy(t *testing.T) {
 	for i := range 20 {
 		open = append(open, uint16(100+7*i))
 	}
-	serve(t, l, func(c *net.TCPConn) { c.Close() }, open...)
+	serveIn(t, l, func(c *net.TCPConn) { c.Close() }, open...)
 	nft(t, l.Far, `table inet lossy {
 chain in { type filter hook input priority 0; numgen random mod 10 < 1 drop; }
 chain out { type filter hook output priority 0; numgen random mod 10 < 1 drop; }
@@ -233,7 +233,7 @@ chain out { type filter hook output priority 0; numgen random mod 10 < 1 drop; }
 // keep their side of what was open.
 func TestLiveScanFewLocalPorts(t *testing.T) {
 	l := lab.Pair(t, lab.Veth{Neighbours: true, Serve: lab.At("192.0.2.128/26")})
-	serve(t, l, func(*net.TCPConn) {}, 443)
+	serveIn(t, l, func(*net.TCPConn) {}, 443)
 	l.Must(l.Sysctl("net.ipv4.ip_local_port_range", "40000 40009"))
 	nft(t, l.Far, "table inet wall {\nchain in { type filter hook input priority 0; tcp dport 444 drop; }\n}\n")
 	var hosts []string
@@ -281,10 +281,10 @@ func TestScanFewDescriptors(t *testing.T) {
 }
 
 // Hosts that are not there are told by our own kernel in time, or stay silent;
-// neither is a verdict of theirs.
+// neither is a portVerdict of theirs.
 func TestLiveScanAbsent(t *testing.T) {
 	l := lab.Pair(t, lab.Veth{})
-	serve(t, l, func(*net.TCPConn) {}, 443)
+	serveIn(t, l, func(*net.TCPConn) {}, 443)
 	ways(t, l, func(t *testing.T, way scan.Transport) {
 		for to, r := range scanBy(t, way, []uint16{443, 444}, "192.0.2.2", "192.0.2.99", "2001:db8::2", "2001:db8::99") {
 			there := to.Addr().String() == farHosts[0] || to.Addr().String() == farHosts[1]

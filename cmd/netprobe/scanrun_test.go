@@ -34,11 +34,11 @@ type wire struct {
 
 	kick  chan struct{}
 	mu    sync.Mutex
-	got   []heard
+	got   []heardOf
 	asked map[netip.AddrPort]int
 }
 
-type heard struct {
+type heardOf struct {
 	crew.Try
 	crew.Answer
 }
@@ -60,7 +60,7 @@ func (w *wire) Start(tries []crew.Try) int {
 		}
 		time.AfterFunc(after, func() {
 			w.mu.Lock()
-			w.got = append(w.got, heard{t, a})
+			w.got = append(w.got, heardOf{t, a})
 			w.mu.Unlock()
 			w.Wake()
 		})

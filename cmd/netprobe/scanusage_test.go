@@ -48,7 +48,7 @@ func TestScanUsage(t *testing.T) {
 		{"top of none", []string{"-p", "top:0", x}, "--ports: top:0 is not possible: there are 1 to 1000 common tcp ports", "top:1000"},
 		{"empty item", []string{"-p", "22,,80", x}, "--ports: an item of the list of ports is empty", "22,80"},
 		{"control characters in ports", []string{"-p", "22\x1b[2J", x}, `--ports: unknown service "22\x1b[2J"`, "a list of numbers"},
-		{"port of UDP", []string{"-p", "22,u:53", x}, "--ports names ports of UDP, and TCP is asked", "leave them out"},
+		{"port of UDP", []string{"-p", "22,u:53", x}, "--ports names ports of UDP, and TCP is asked", "--udp"},
 
 		{"two ways", []string{"--syn", "--connect", x}, "--connect and --syn contradict each other", "one way"},
 		{"open and all", []string{"--open", "--all", x}, "--open and --all contradict each other", "every port"},
@@ -62,7 +62,6 @@ func TestScanUsage(t *testing.T) {
 		{"expectation of an unset variable", []string{"--expect", "", x}, `invalid value "" for --expect`, "none"},
 		{"ping without a sweep", []string{"--ping", "icmp", x}, "--ping says how to sweep, and there is no sweep without --alive", "--alive"},
 		{"bad ping", []string{"--alive", "--ping", "icmpp", x}, `invalid value "icmpp" for --ping`, "icmp"},
-		{"mark of connects", []string{"--mark", "3", x}, "--mark, but connections are made when privileges are gone", "--syn"},
 		{"resume of a stream", []string{"--resume", "s", "-f", "-"}, "--resume, but stdin cannot be read again", "-f FILE"},
 		{"resume of something else", []string{"--resume", bad, x}, "cannot go on: " + bad + ": not the state of a sweep", "start over"},
 		{"rate", []string{"--rate", "0", x}, `invalid value "0" for --rate`, "max"},
