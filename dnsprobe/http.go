@@ -1,7 +1,6 @@
 package dnsprobe
 
 import (
-	"bufio"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"netprobe/internal/http1"
 	"netprobe/probe"
 )
 
@@ -27,9 +27,9 @@ type httpResponse struct {
 func (c *call) http(conn net.Conn) error {
 	query := c.form.append(make([]byte, 0, 512), 0, c.cookie, true)
 	req := httpRequest{authority: c.server.authority(), path: c.server.Path, body: query}
-	do := http1
+	do := overHTTP1
 	if s, ok := conn.(*tls.Conn); ok && s.ConnectionState().NegotiatedProtocol == "h2" {
-		do = http2
+		do = overHTTP2
 	}
 	resp, err := do(conn, &req)
 	if err != nil {
@@ -54,121 +54,35 @@ type httpRequest struct {
 	body            []byte
 }
 
-// Bounds of what a server may say around an answer.
-const (
-	maxHTTPLine    = 8 << 10
-	maxHTTPHeaders = 100
-)
-
-// http1 does a request by HTTP/1.1 (RFC 9112), for servers that do not speak 2.
-func http1(conn io.ReadWriter, req *httpRequest) (*httpResponse, error) {
+// overHTTP1 does a request by HTTP/1.1 (RFC 9112), for servers that do not speak 2.
+func overHTTP1(conn io.ReadWriter, req *httpRequest) (*httpResponse, error) {
 	head := "POST " + req.path + " HTTP/1.1\r\nHost: " + req.authority + "\r\nAccept: " + mediaType +
 		"\r\nContent-Type: " + mediaType + "\r\nContent-Length: " + strconv.Itoa(len(req.body)) + "\r\nConnection: close\r\n\r\n"
 	if _, err := conn.Write(append([]byte(head), req.body...)); err != nil {
 		return nil, err
 	}
-	return readHTTP1(conn)
-}
-
-// readHTTP1 reads a response, and skips those that are not the last (1xx).
-func readHTTP1(conn io.Reader) (*httpResponse, error) {
-	r := bufio.NewReaderSize(conn, maxHTTPLine)
-	for range maxStreamStrays {
-		resp, length, chunked, err := readHead(r)
-		switch {
-		case err != nil:
-			return nil, err
-		case resp.status/100 == 1:
-			continue
-		case chunked:
-			resp.body, err = readChunks(r)
-		case length >= 0:
-			resp.body = make([]byte, length)
-			_, err = io.ReadFull(r, resp.body)
-		default:
-			resp.body, err = readBody(r)
-		}
-		return resp, err
+	resp, err := readHTTP1(http1.NewReader(conn))
+	if _, ok := errors.AsType[http1.Malformed](err); ok || errors.Is(err, http1.ErrTooLong) {
+		err = &mishap{probe.BadReply, "not HTTP: " + err.Error()}
 	}
-	return nil, notHTTP("no final response")
+	return resp, err
 }
 
-func notHTTP(why string) error { return &mishap{probe.BadReply, "not HTTP: " + why} }
-
-// readBody reads up to the end of the connection.
-func readBody(r io.Reader) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r, maxMessage+1))
-	if err == nil && len(b) > maxMessage {
-		err = &mishap{probe.BadReply, "answer longer than any DNS message"}
-	}
-	return b, err
-}
-
-// readHead reads the status line and the headers; length is -1 if it is not told.
-func readHead(r *bufio.Reader) (resp *httpResponse, length int, chunked bool, err error) {
-	line, err := readLine(r)
+// readHTTP1 reads a response. The body of one that is no success is nobody's.
+func readHTTP1(in *http1.Reader) (*httpResponse, error) {
+	head, err := in.Head()
 	if err != nil {
-		return nil, 0, false, err
+		return nil, err
 	}
-	version, rest, _ := strings.Cut(line, " ")
-	code, _, _ := strings.Cut(rest, " ")
-	resp, length = &httpResponse{}, -1
-	if resp.status, err = strconv.Atoi(code); err != nil || !strings.HasPrefix(version, "HTTP/1.") || resp.status < 100 || resp.status > 999 {
-		return nil, 0, false, notHTTP("no status line")
+	resp := &httpResponse{status: head.Status, typ: head.Field("Content-Type")}
+	if head.Status != 200 {
+		return resp, nil
 	}
-	for range maxHTTPHeaders {
-		if line, err = readLine(r); err != nil || line == "" {
-			return resp, length, chunked, err
-		}
-		name, value, _ := strings.Cut(line, ":")
-		value = strings.TrimSpace(value)
-		switch strings.ToLower(name) {
-		case "content-type":
-			resp.typ = value
-		case "content-length":
-			if length, err = strconv.Atoi(value); err != nil || length < 0 || length > maxMessage {
-				return nil, 0, false, &mishap{probe.BadReply, "answer longer than any DNS message"}
-			}
-		case "transfer-encoding":
-			chunked = strings.EqualFold(value, "chunked")
-		}
+	if head.Length <= maxMessage {
+		resp.body, err = io.ReadAll(io.LimitReader(in.Body(head), maxMessage+1))
 	}
-	return nil, 0, false, notHTTP("too many headers")
-}
-
-func readLine(r *bufio.Reader) (string, error) {
-	line, err := r.ReadSlice('\n')
-	if errors.Is(err, bufio.ErrBufferFull) {
-		return "", notHTTP("a line without end")
+	if head.Length > maxMessage || len(resp.body) > maxMessage {
+		return nil, &mishap{probe.BadReply, "answer longer than any DNS message"}
 	}
-	return strings.TrimRight(string(line), "\r\n"), err
-}
-
-// readChunks reads a chunked body (RFC 9112, section 7.1), and no trailer: the
-// connection ends here.
-func readChunks(r *bufio.Reader) ([]byte, error) {
-	var body []byte
-	for range maxMessage {
-		line, err := readLine(r)
-		if err != nil {
-			return nil, err
-		}
-		size, _, _ := strings.Cut(line, ";")
-		n, err := strconv.ParseUint(strings.TrimSpace(size), 16, 32)
-		if err != nil || len(body)+int(n) > maxMessage {
-			return nil, notHTTP("a bad chunk")
-		}
-		if n == 0 {
-			return body, nil
-		}
-		at := len(body)
-		body = append(body, make([]byte, n)...)
-		if _, err := io.ReadFull(r, body[at:]); err != nil {
-			return nil, err
-		}
-		if line, err := readLine(r); err != nil || line != "" {
-			return nil, notHTTP("a bad chunk")
-		}
-	}
-	return nil, notHTTP("a bad chunk")
+	return resp, err
 }

@@ -49,10 +49,10 @@ const (
 
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-// http2 does one request on a connection of its own. A client that asks one thing
+// overHTTP2 does one request on a connection of its own. A client that asks one thing
 // and wants no more than 64 KiB needs little of HTTP/2: no priorities, no pushes, and
 // the windows as they are at first.
-func http2(conn io.ReadWriter, req *httpRequest) (*httpResponse, error) {
+func overHTTP2(conn io.ReadWriter, req *httpRequest) (*httpResponse, error) {
 	b := []byte(preface)
 	// SETTINGS_ENABLE_PUSH 0; a larger window, as an answer may just not fit.
 	b = appendFrame(b, frameSettings, 0, 0, []byte{0, 2, 0, 0, 0, 0, 0, 4, 0, 2, 0, 0})

@@ -219,8 +219,8 @@ func FuzzHTTP(f *testing.F) {
 	req := &httpRequest{authority: "dns.example", path: "/dns-query", body: []byte("query")}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, do := range []func() (*httpResponse, error){
-			func() (*httpResponse, error) { return http1(stream{bytes.NewReader(b)}, req) },
-			func() (*httpResponse, error) { return http2(stream{bytes.NewReader(b)}, req) },
+			func() (*httpResponse, error) { return overHTTP1(stream{bytes.NewReader(b)}, req) },
+			func() (*httpResponse, error) { return overHTTP2(stream{bytes.NewReader(b)}, req) },
 		} {
 			resp, err := do()
 			if err == nil && (len(resp.body) > maxMessage || resp.status < 100 || resp.status > 999) {

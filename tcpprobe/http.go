@@ -1,36 +1,30 @@
 package tcpprobe
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/netip"
 	"strconv"
 	"strings"
 
+	"netprobe/internal/http1"
 	"netprobe/probe"
 )
 
-const (
-	maxHead    = 64 << 10 // bytes of a status line and its header
-	maxBody    = 1 << 20  // bytes of a body that are read
-	maxFramed  = 8 << 20  // bytes that they may come in: each chunk has a length of its own
-	maxInterim = 8        // responses like 103 before the final one
-)
+// maxBody is how many bytes of a body are read.
+const maxBody = 1 << 20
 
 // http gets a path by HTTP/1.1 (RFC 9112): first_byte counts from the request,
 // transfer from there to the end of the body. Redirects are told, not followed.
 func (w *ascent) http() *fault {
-	rest := &io.LimitedReader{R: w.conn, N: maxHead}
-	in := bufio.NewReader(rest)
+	in := http1.NewReader(w.conn)
 	f := w.phase("first_byte", func() *fault {
 		if _, err := io.WriteString(w.conn, w.request()); err != nil {
 			return w.broken(err, probe.BadReply)
 		}
-		if _, err := in.Peek(1); err != nil {
+		if err := in.Wait(); err != nil {
 			return w.broken(err, probe.BadReply)
 		}
 		return nil
@@ -38,21 +32,21 @@ func (w *ascent) http() *fault {
 	if f != nil {
 		return f
 	}
-	var r *http.Response
+	var head *http1.Head
 	var read int64
 	f = w.phase("transfer", func() (f *fault) {
-		if r, f = w.response(in, rest); f != nil {
-			return f
+		var err error
+		if head, err = in.Head(); err != nil {
+			return w.malformed(err, in.Start())
 		}
-		rest.N = maxFramed
-		read, f = w.body(r, rest)
+		read, f = w.body(head, in)
 		return f
 	})
-	if r != nil {
-		w.tell("http_status", r.StatusCode, "status "+strconv.Itoa(r.StatusCode))
-		w.learn("http_version", r.Proto)
-		w.learn("http_server", r.Header.Get("Server"))
-		if to := r.Header.Get("Location"); to != "" {
+	if head != nil {
+		w.tell("http_status", head.Status, "status "+strconv.Itoa(head.Status))
+		w.learn("http_version", head.Version)
+		w.learn("http_server", head.Field("Server"))
+		if to := head.Field("Location"); to != "" {
 			w.tell("http_location", to, "to "+excerpt([]byte(to)))
 		}
 	}
@@ -60,10 +54,10 @@ func (w *ascent) http() *fault {
 		return f
 	}
 	w.learn("http_body_bytes", int(read))
-	if read >= maxBody || rest.N <= 0 {
+	if read >= maxBody || in.Full() {
 		w.learn("http_body_truncated", true)
 	}
-	return w.judgeStatus(r.StatusCode)
+	return w.judgeStatus(head.Status)
 }
 
 // request is what asks for the path. The connection is for this request alone.
@@ -89,61 +83,45 @@ func (w *ascent) authority() string {
 	return net.JoinHostPort(host, strconv.Itoa(int(port)))
 }
 
-// response reads the head of the final response.
-func (w *ascent) response(in *bufio.Reader, rest *io.LimitedReader) (*http.Response, *fault) {
-	for range maxInterim {
-		start, _ := in.Peek(min(in.Buffered(), maxFirst))
-		start = append([]byte(nil), start...)
-		r, err := http.ReadResponse(in, nil)
-		if err != nil {
-			return nil, w.malformed(err, start, rest.N <= 0)
-		}
-		if r.StatusCode >= 200 || r.StatusCode == http.StatusSwitchingProtocols {
-			return r, nil
-		}
-	}
-	return nil, badf("more than %d interim responses", maxInterim)
-}
-
 // malformed is the fault of a head that cannot be read and started so.
-func (w *ascent) malformed(err error, start []byte, full bool) *fault {
+func (w *ascent) malformed(err error, start []byte) *fault {
 	const alert = 0x15 // content type of a TLS record (RFC 8446, section 5.1)
-	f := w.broken(err, probe.BadReply)
+	if errors.Is(err, http1.ErrTooLong) {
+		return badf("%v", err)
+	}
+	wrong, ok := errors.AsType[http1.Malformed](err)
 	text := excerpt(start)
-	switch {
-	case full:
-		return badf("header longer than %s", byteCount(maxHead))
-	case f.reason != probe.BadReply:
+	isHTTP := text == "" || strings.HasPrefix(text, "HTTP/")
+	if f := w.broken(err, probe.BadReply); f.reason != probe.BadReply || !ok && isHTTP {
 		return f
+	}
+	switch {
 	case len(start) > 1 && start[0] == alert && start[1] == 3:
 		return badf("the server speaks TLS here")
-	case strings.HasPrefix(text, "HTTP/") && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)):
-		return f
-	case strings.HasPrefix(text, "HTTP/"):
-		return badf("malformed response: %s", clip(strings.TrimPrefix(err.Error(), "net/http: "), maxExcerpt))
+	case isHTTP:
+		return badf("malformed response: %s", clip(string(wrong), maxExcerpt))
 	case readable([]byte(text)):
 		return badf("answered in something that is not HTTP: %s", text)
 	}
 	return badf("answered in something that is not HTTP")
 }
 
-// body reads the body, which is not closed, as that would read on, to its end,
-// or as much of it as is read at most. What Expect may look at is kept.
-func (w *ascent) body(r *http.Response, rest *io.LimitedReader) (n int64, f *fault) {
+// body reads the body to its end, or as much of it as is read at most. What Expect
+// may look at is kept.
+func (w *ascent) body(head *http1.Head, in *http1.Reader) (n int64, f *fault) {
+	body := in.Body(head)
 	buf := make([]byte, 32<<10)
-	for n < maxBody && rest.N > 0 {
-		some, err := r.Body.Read(buf[:min(int64(len(buf)), maxBody-n)])
+	for n < maxBody {
+		some, err := body.Read(buf[:min(int64(len(buf)), maxBody-n)])
 		n += int64(some)
 		if w.Expect != nil {
 			w.said = append(w.said, buf[:min(some, maxSaid-len(w.said))]...)
 		}
 		switch {
-		case errors.Is(err, io.EOF), r.ContentLength < 0 && len(r.TransferEncoding) == 0 && errors.Is(err, io.ErrUnexpectedEOF):
-			// Where the end of the connection is that of the body, many servers
-			// forget to say so in TLS.
+		case errors.Is(err, io.EOF), err != nil && in.Full():
 			return n, nil
-		case err != nil && rest.N > 0:
-			return n, w.cutOff(err, n, r.ContentLength)
+		case err != nil:
+			return n, w.cutOff(err, n, head.Length)
 		}
 	}
 	return n, nil
@@ -178,7 +156,7 @@ func (w *ascent) judgeStatus(code int) *fault {
 		return nil
 	}
 	why := "status " + strconv.Itoa(code)
-	if text := http.StatusText(code); text != "" {
+	if text := http1.StatusText(code); text != "" {
 		why += " " + text
 	}
 	if len(w.Status) > 0 {

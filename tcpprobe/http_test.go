@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"netprobe/internal/crew"
+	"netprobe/internal/http1"
 	"netprobe/probe"
 	"netprobe/rawsock"
 )
@@ -77,8 +78,8 @@ func TestHTTPFaults(t *testing.T) {
 		{"binary", say("\x00\x01\x02\x03\x04", done), probe.BadReply, "answered in something that is not HTTP"},
 		{"malformed", respond("HTTP/1.1 2000 Fine\r\n\r\n", hold), probe.BadReply, `malformed response: malformed HTTP status code "2000"`},
 		{"malformed header", respond("HTTP/1.1 200 OK\r\nx\r\n\r\n", hold), probe.BadReply, "malformed response: malformed MIME header"},
-		{"long header", respond("HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", 2*maxHead)+"\r\n\r\n", hold), probe.BadReply, "header longer than 65536 bytes"},
-		{"long status line", respond("HTTP/1.1 200 "+strings.Repeat("x", 2*maxHead)+"\r\n\r\n", hold), probe.BadReply, "header longer than 65536 bytes"},
+		{"long header", respond("HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", 2*http1.MaxHead)+"\r\n\r\n", hold), probe.BadReply, "header longer than 65536 bytes"},
+		{"long status line", respond("HTTP/1.1 200 "+strings.Repeat("x", 2*http1.MaxHead)+"\r\n\r\n", hold), probe.BadReply, "header longer than 65536 bytes"},
 		{"hints for ever", respond(strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 100), hold), probe.BadReply, "more than 8 interim responses"},
 		{"broken header", respond("HTTP/1.1 200 OK\r\nX: y\r\n", done), probe.BadReply, "closed by the server after 23 bytes"},
 		{"broken body", respond("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nhello", done), probe.BadReply, "the body broke off after 5 of 500 bytes"},
