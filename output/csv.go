@@ -106,17 +106,16 @@ func appendCSVLayers(b []byte, l *probe.Layers) []byte {
 	b = append(b, ',')
 	if l.FailedAt != "" {
 		b = appendField(b, l.FailedAt)
-		b = appendField(append(b, ','), l.Why)
+		b = appendField(append(b, ','), bounded(l.Why))
 	} else {
 		b = append(b, ',')
 	}
 	var facts []byte
-	for i, f := range l.Facts {
+	for i, f := range shownFacts(l.Facts) {
 		if i > 0 {
 			facts = append(facts, ' ')
 		}
-		facts = append(appendEscaped(facts, f.Name), '=')
-		facts = appendFact(facts, f.Value)
+		facts = appendFact(facts, &f)
 	}
 	b = append(b, ',')
 	if len(facts) == 0 {

@@ -3,6 +3,8 @@ package output
 import (
 	"math"
 	"strconv"
+	"strings"
+	"unicode"
 
 	"netprobe/probe"
 )
@@ -11,24 +13,25 @@ import (
 // of a list.
 const maxFacts = 64
 
-// appendFactsObject appends facts as a JSON object, null if there are none.
+// shownFacts returns those facts that are looked at.
+func shownFacts(facts []probe.Fact) []probe.Fact { return facts[:min(len(facts), maxFacts)] }
+
+// appendFactsObject appends facts as a JSON object.
 func appendFactsObject(b []byte, facts []probe.Fact) []byte {
-	if len(facts) == 0 {
-		return append(b, "null"...)
-	}
 	b = append(b, '{')
-	for i := range facts[:min(len(facts), maxFacts)] {
+	for i, f := range shownFacts(facts) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendString(b, facts[i].Name)
-		b = appendFactValue(append(b, ':'), facts[i].Value)
+		b = appendString(b, f.Name)
+		b = appendFactJSON(append(b, ':'), f.Value)
 	}
 	return append(b, '}')
 }
 
-// appendFactValue appends the value of a fact as JSON.
-func appendFactValue(b []byte, value any) []byte {
+// appendFactJSON appends the value of a fact as JSON; null for what JSON has no
+// number for.
+func appendFactJSON(b []byte, value any) []byte {
 	switch v := value.(type) {
 	case string:
 		return appendString(b, bounded(v))
@@ -53,59 +56,76 @@ func appendFactValue(b []byte, value any) []byte {
 	return append(b, "null"...)
 }
 
-// appendFactText appends the value of a fact for people, escaped.
+// appendFactsLine appends facts to a line for people, each after a space: in
+// their brief words, with commas between those, else as name=value.
+func appendFactsLine(b []byte, facts []probe.Fact) []byte {
+	brief := false
+	for _, f := range shownFacts(facts) {
+		switch {
+		case f.Aside:
+			continue
+		case f.Brief == "":
+			b = appendFact(append(b, ' '), &f)
+		default:
+			if brief {
+				b = append(b, ',')
+			}
+			b = appendEscaped(append(b, ' '), bounded(f.Brief))
+		}
+		brief = f.Brief != ""
+	}
+	return b
+}
+
+// appendFact appends name=value.
+func appendFact(b []byte, f *probe.Fact) []byte {
+	return appendFactText(append(appendEscaped(b, f.Name), '='), f.Value)
+}
+
+// appendFactText appends the value of a fact for people: text in quotes where
+// its end would not be seen, lists with commas.
 func appendFactText(b []byte, value any) []byte {
 	switch v := value.(type) {
 	case string:
-		return appendEscaped(b, bounded(v))
-	case int:
-		return strconv.AppendInt(b, int64(v), 10)
-	case bool:
-		return strconv.AppendBool(b, v)
-	case float64:
-		return strconv.AppendFloat(b, v, 'g', -1, 64)
+		v = bounded(v)
+		if v != "" && !strings.ContainsFunc(v, ambiguous) {
+			return appendEscaped(b, v)
+		}
+		b = append(b, '"')
+		b = appendEscaped(b, strings.ReplaceAll(v, `"`, `'`))
+		return append(b, '"')
 	case []string:
 		for i, s := range v[:min(len(v), maxFacts)] {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = appendEscaped(b, bounded(s))
+			b = appendFactText(b, s)
 		}
+		return b
+	case int:
+		return strconv.AppendInt(b, int64(v), 10)
+	case float64:
+		return strconv.AppendFloat(b, v, 'f', -1, 64)
+	case bool:
+		return strconv.AppendBool(b, v)
 	}
-	return b
+	return append(b, '-')
 }
 
-// saidText returns what an answer said, in one line of text for people: first
-// what the service said itself, then the rest, then at which layer it failed.
-func saidText(l *probe.Layers) string {
+func ambiguous(r rune) bool { return unicode.IsSpace(r) || r == '"' || r == ',' || r == '=' }
+
+// bannerFact is the name of the fact that is what a service said first.
+const bannerFact = "banner"
+
+// banner returns what the service said first.
+func banner(l *probe.Layers) (text string, ok bool) {
 	if l == nil {
-		return ""
+		return "", false
 	}
-	var b []byte
-	if text, ok := banner(l); ok {
-		b = appendEscaped(b, bounded(text))
-	}
-	for i := range l.Facts[:min(len(l.Facts), maxFacts)] {
-		f := &l.Facts[i]
-		if f.Name == bannerFact {
-			continue
+	for i := range l.Facts {
+		if text, ok := l.Facts[i].Value.(string); ok && l.Facts[i].Name == bannerFact {
+			return bounded(text), true
 		}
-		if len(b) > 0 {
-			b = append(b, ' ')
-		}
-		b = append(appendEscaped(b, f.Name), '=')
-		b = appendFactText(b, f.Value)
 	}
-	if l.FailedAt == "" {
-		return string(b)
-	}
-	if len(b) > 0 {
-		b = append(b, ", "...)
-	}
-	b = appendEscaped(append(b, "failed at "...), l.FailedAt)
-	b = append(b, ": "...)
-	if l.Why == "" {
-		return string(append(b, l.Reason.String()...))
-	}
-	return string(appendEscaped(b, bounded(l.Why)))
+	return "", false
 }

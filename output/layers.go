@@ -1,10 +1,8 @@
 package output
 
 import (
-	"math"
-	"strconv"
+	"slices"
 	"strings"
-	"unicode"
 
 	"netprobe/probe"
 )
@@ -18,27 +16,7 @@ func layersOf(r *probe.Result) *probe.Layers {
 // appendLayers appends phases and facts to a line for people:
 // " tls=4.56 ms TLS 1.3 h2, 71 days left ntp_stratum=2".
 func (w *vocabulary) appendLayers(b []byte, l *probe.Layers) []byte {
-	b = w.appendSteps(b, l)
-	brief := false
-	for _, f := range l.Facts {
-		switch {
-		case f.Aside:
-			continue
-		case f.Brief == "":
-			b = append(b, ' ')
-			b = appendEscaped(b, f.Name)
-			b = append(b, '=')
-			b = appendFact(b, f.Value)
-		default:
-			if brief {
-				b = append(b, ',')
-			}
-			b = append(b, ' ')
-			b = appendEscaped(b, f.Brief)
-		}
-		brief = f.Brief != ""
-	}
-	return b
+	return appendFactsLine(w.appendSteps(b, l), l.Facts)
 }
 
 // appendSteps appends " tls=4.56 ms first_byte=1.20 ms".
@@ -61,39 +39,33 @@ func appendFault(b []byte, l *probe.Layers) []byte {
 	b = append(b, "failed at "...)
 	b = appendEscaped(b, l.FailedAt)
 	b = append(b, ": "...)
-	return appendEscaped(b, l.Why)
-}
-
-// appendFact appends the value of a fact for people: text in quotes where its
-// end would not be seen, lists with commas.
-func appendFact(b []byte, value any) []byte {
-	switch v := value.(type) {
-	case string:
-		if v != "" && !strings.ContainsFunc(v, ambiguous) {
-			return appendEscaped(b, v)
-		}
-		b = append(b, '"')
-		b = appendEscaped(b, strings.ReplaceAll(v, `"`, `'`))
-		return append(b, '"')
-	case []string:
-		for i, s := range v {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = appendFact(b, s)
-		}
-		return b
-	case int:
-		return strconv.AppendInt(b, int64(v), 10)
-	case float64:
-		return strconv.AppendFloat(b, v, 'f', -1, 64)
-	case bool:
-		return strconv.AppendBool(b, v)
+	if l.Why == "" {
+		return append(b, l.Reason.String()...)
 	}
-	return append(b, '-')
+	return appendEscaped(b, bounded(l.Why))
 }
 
-func ambiguous(r rune) bool { return unicode.IsSpace(r) || r == '"' || r == ',' || r == '=' }
+// saidText returns what an answer said, in one line of text for people: first
+// what the service said itself, then the rest, then at which layer it failed.
+func saidText(l *probe.Layers) string {
+	if l == nil {
+		return ""
+	}
+	var b []byte
+	rest := l.Facts
+	if text, ok := banner(l); ok {
+		b = appendEscaped(b, text)
+		rest = slices.DeleteFunc(slices.Clone(rest), func(f probe.Fact) bool { return f.Name == bannerFact })
+	}
+	b = appendFactsLine(b, rest)
+	if l.FailedAt != "" {
+		if len(b) > 0 {
+			b = append(b, ',')
+		}
+		b = appendFault(append(b, ' '), l)
+	}
+	return strings.TrimPrefix(string(b), " ")
+}
 
 // appendLayerFields appends what a probe record has of l, and only then:
 // failed_at, why and facts.
@@ -104,44 +76,9 @@ func appendLayerFields(b []byte, l *probe.Layers) []byte {
 	} else {
 		b = appendString(b, l.FailedAt)
 		b = append(b, `,"why":`...)
-		b = appendString(b, l.Why)
+		b = appendString(b, bounded(l.Why))
 	}
-	b = append(b, `,"facts":{`...)
-	for i, f := range l.Facts {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendString(b, f.Name)
-		b = append(b, ':')
-		b = appendValue(b, f.Value)
-	}
-	return append(b, '}')
-}
-
-// appendValue appends the value of a fact as JSON; null for what JSON has no
-// number for.
-func appendValue(b []byte, value any) []byte {
-	switch v := value.(type) {
-	case string:
-		return appendString(b, v)
-	case []string:
-		b = append(b, '[')
-		for i, s := range v {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = appendString(b, s)
-		}
-		return append(b, ']')
-	case float64:
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			break
-		}
-		return strconv.AppendFloat(b, v, 'f', -1, 64)
-	case int, bool:
-		return appendFact(b, v)
-	}
-	return append(b, "null"...)
+	return appendFactsObject(append(b, `,"facts":`...), l.Facts)
 }
 
 // appendPhases appends {"tls":4.56,...}, null where nothing was asked.

@@ -124,7 +124,7 @@ func (v *plain) appendBadReply(b []byte, r *probe.Result) []byte {
 	b = strconv.AppendUint(b, r.Seq, 10)
 	b = v.appendSubject(b, r.Target)
 	b = append(b, ": "...)
-	b = appendEscaped(b, layersOf(r).Why)
+	b = appendEscaped(b, bounded(layersOf(r).Why))
 	return append(b, '\n')
 }
 

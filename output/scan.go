@@ -111,19 +111,3 @@ func layers(r *probe.Result) *probe.Layers {
 	}
 	return nil
 }
-
-// bannerFact is the name of the fact that is what a service said first.
-const bannerFact = "banner"
-
-// banner returns what the service said first.
-func banner(l *probe.Layers) (text string, ok bool) {
-	if l == nil {
-		return "", false
-	}
-	for i := range l.Facts {
-		if text, ok := l.Facts[i].Value.(string); ok && l.Facts[i].Name == bannerFact {
-			return text, true
-		}
-	}
-	return "", false
-}

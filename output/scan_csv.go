@@ -65,7 +65,7 @@ func (v *scanCSV) appendPort(b []byte, r *probe.Result, state probe.PortState) [
 	b = append(append(b, ','), confidence(r, state, udp)...)
 	b = append(b, ',')
 	if text, ok := banner(layers(r)); ok {
-		b = appendField(b, bounded(text))
+		b = appendField(b, text)
 	}
 	b = append(b, ',')
 	if r.Err != nil {

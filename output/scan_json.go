@@ -92,12 +92,16 @@ func appendSaid(b []byte, l *probe.Layers) []byte {
 	}
 	b = append(b, `,"banner":`...)
 	if text, ok := banner(l); ok {
-		b = appendString(b, bounded(text))
+		b = appendString(b, text)
 	} else {
 		b = append(b, "null"...)
 	}
 	b = append(b, `,"facts":`...)
-	b = appendFactsObject(b, l.Facts)
+	if len(l.Facts) > 0 {
+		b = appendFactsObject(b, l.Facts)
+	} else {
+		b = append(b, "null"...)
+	}
 	b = append(b, `,"failed_at":`...)
 	b = appendStringOrNull(b, l.FailedAt)
 	b = append(b, `,"why":`...)

@@ -152,7 +152,7 @@ func (v *scanXML) appendPort(b []byte, r *portRow) []byte {
 	}
 	if text, ok := banner(r.row.Layers); ok {
 		b = append(b, "<script id=\"banner\""...)
-		b = appendAttr(b, "output", bounded(text))
+		b = appendAttr(b, "output", text)
 		b = append(b, "/>"...)
 	}
 	return append(b, "</port>\n"...)
