@@ -43,7 +43,7 @@ func (r *run) learn(h *host, a *Answer, sent time.Duration) {
 			r.counters.Retried++
 		}
 	}
-	short := r.bears.learn(&a.Result, r.open)
+	short := r.bears.Learn(&a.Result, r.open)
 	if short {
 		r.counters.Shortages++
 	}

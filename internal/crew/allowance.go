@@ -2,30 +2,33 @@ package crew
 
 import "netprobe/probe"
 
-// An allowance is how many tries this host bears at a time: fewer after it
-// lacked something, then slowly more again.
-type allowance struct {
+// An Allowance is how many tries this host bears at a time: fewer after it
+// lacked something, then slowly more again. Its methods are for one goroutine at
+// a time.
+type Allowance struct {
 	limit int     // never more
 	now   float64 // at present; at least 1
 	each  int     // descriptors that one try takes
 }
 
-func newAllowance(limit, each int) allowance {
+// NewAllowance returns one for at most limit tries (0 means MaxLimit), which take
+// each descriptors.
+func NewAllowance(limit, each int) Allowance {
 	if limit <= 0 {
 		limit = MaxLimit
 	}
 	each = max(each, 1)
-	return allowance{limit: limit, now: float64(limit), each: each}
+	return Allowance{limit: limit, now: float64(limit), each: each}
 }
 
-// room is how many tries there may be at a time.
-func (a *allowance) room() int {
+// Room is how many tries there may be at a time.
+func (a *Allowance) Room() int {
 	return max(1, min(a.limit, int(a.now), budget.share(a.each)))
 }
 
-// learn draws from the answer to a try what this host bears, while open tries
+// Learn draws from the answer to a try what this host bears, while open tries
 // were under way, and reports whether it lacked something.
-func (a *allowance) learn(r *probe.Result, open int) (short bool) {
+func (a *Allowance) Learn(r *probe.Result, open int) (short bool) {
 	if !Shortage(r) {
 		if a.now < float64(a.limit) {
 			a.now += 1 / a.now

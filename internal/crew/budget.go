@@ -14,16 +14,12 @@ const reserve = 64
 // budget shares the descriptors of the process among the crews that run.
 var budget descriptors
 
-// Join makes whoever asks by sockets beside a Crew one of those that share the
-// descriptors of the process, until it calls leave.
+// Join makes whoever asks by sockets beside a Crew, with an Allowance of its own,
+// one of those that share the descriptors of the process, until it calls leave.
 func Join() (leave func()) {
 	budget.join()
 	return budget.leave
 }
-
-// Share is how many may be asked at a time by one of those that Join, if asking
-// takes each descriptors.
-func Share(each int) int { return budget.share(each) }
 
 type descriptors struct {
 	crews atomic.Int32

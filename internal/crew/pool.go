@@ -13,7 +13,7 @@ type basket struct {
 	kick chan struct{} // holds one
 
 	mu    sync.Mutex
-	bears allowance
+	bears Allowance
 	open  int // tries under way
 	done  []answered
 	spare []answered // what Collect has handed over, to be used again
@@ -27,7 +27,7 @@ type answered struct {
 
 func newBasket(limit, each int) basket {
 	budget.join()
-	return basket{kick: make(chan struct{}, 1), bears: newAllowance(limit, each)}
+	return basket{kick: make(chan struct{}, 1), bears: NewAllowance(limit, each)}
 }
 
 // Room is how many more tries may begin now: what this host lacked makes it less.
@@ -37,7 +37,7 @@ func (b *basket) Room() int {
 	return b.room()
 }
 
-func (b *basket) room() int { return max(0, b.bears.room()-b.open) }
+func (b *basket) room() int { return max(0, b.bears.Room()-b.open) }
 
 // put adds the answer to t. b.mu is locked. It reports whether Wake is due.
 func (b *basket) put(t Try, a *Answer) (first bool) {
@@ -45,7 +45,7 @@ func (b *basket) put(t Try, a *Answer) (first bool) {
 		a.At = time.Now()
 	}
 	b.done = append(b.done, answered{t.To, t.N, *a})
-	b.bears.learn(&a.Result, b.open)
+	b.bears.Learn(&a.Result, b.open)
 	b.open--
 	return len(b.done) == 1
 }

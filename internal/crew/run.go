@@ -26,7 +26,7 @@ type run struct {
 	queue queue
 	open  int // tries in flight
 	idle  int // workers that wait
-	bears allowance
+	bears Allowance
 }
 
 // host is a candidate that has no outcome yet.
@@ -39,7 +39,7 @@ type host struct {
 }
 
 func newRun(c *Crew, ctx context.Context, emit func(probe.Result)) *run {
-	bears := newAllowance(c.cfg.Limit, c.cfg.Each)
+	bears := NewAllowance(c.cfg.Limit, c.cfg.Each)
 	return &run{
 		Crew: c, ctx: ctx, emit: emit, start: time.Now(), bears: bears,
 		wake: make(chan struct{}, 1), jobs: make(chan *host, bears.limit), queue: newQueue(),
@@ -94,7 +94,7 @@ func (r *run) dispatch() (at time.Duration, done bool) {
 	defer r.mu.Unlock()
 	for r.ctx.Err() == nil {
 		now := r.now()
-		if r.open >= r.bears.room() {
+		if r.open >= r.bears.Room() {
 			return probe.Never, false // whoever is done pokes
 		}
 		if at := r.cfg.Pace.Next(now); at > now && (r.open > 0 || r.queue.len() > 0 || !r.over) {

@@ -84,7 +84,7 @@ func (e *Engine) collect(ctx context.Context, now time.Duration) time.Duration {
 		if next := max(due, e.spread.Next()); next > now {
 			return next
 		}
-		if e.open >= e.room() {
+		if e.open >= e.bears.Room() {
 			e.full = true
 			return probe.Never // whoever is decided rouses
 		}
@@ -108,11 +108,6 @@ func (e *Engine) awaiting() bool {
 		}
 	}
 	return missing > 0 && (e.cfg.Count == 0 || done == 0)
-}
-
-// room is how many tries there may be at a time.
-func (e *Engine) room() int {
-	return max(1, min(e.cfg.Limit, int(e.allowed), crew.Share(e.cfg.Each)))
 }
 
 // launch begins the next probe of row i, due at due, unless it has none now.

@@ -65,11 +65,11 @@ type Engine struct {
 	start    time.Time // zero of all times, on the monotonic clock; zero before Probe
 	rows     []row
 	sched    *probe.Schedule
-	pacer    probe.Pacer  // the user's cap: it moves what is planned
-	spread   probe.Pacer  // how fast a run that fell behind catches up
-	waits    []wait       // for answers, in the order in which they are overdue
-	open     int          // probes without an outcome
-	allowed  float64      // tries at a time, as far as this host bears them
+	pacer    probe.Pacer // the user's cap: it moves what is planned
+	spread   probe.Pacer // how fast a run that fell behind catches up
+	waits    []wait      // for answers, in the order in which they are overdue
+	open     int         // probes without an outcome
+	bears    crew.Allowance
 	full     bool         // what is due waits for room
 	idle     []crew.Asker // that ask nobody
 	counters Counters
@@ -112,11 +112,8 @@ func New(cfg Config) *Engine {
 			*d = time.Second
 		}
 	}
-	cfg.Late, cfg.Each = max(cfg.Late, 0), max(cfg.Each, 1)
-	if cfg.Limit <= 0 {
-		cfg.Limit = crew.MaxLimit
-	}
-	return &Engine{cfg: cfg, allowed: float64(cfg.Limit), roused: make(chan struct{}, 1)}
+	cfg.Late = max(cfg.Late, 0)
+	return &Engine{cfg: cfg, bears: crew.NewAllowance(cfg.Limit, cfg.Each), roused: make(chan struct{}, 1)}
 }
 
 // SetTargets replaces Config.Targets before Probe: privileges are dropped, then

@@ -17,7 +17,7 @@ func (e *Engine) try(ctx context.Context, f *flight, asker crew.Asker) {
 			break
 		}
 		wait, ok := crew.Respite(n)
-		e.lack(f, a.Reason)
+		e.lack(f, &a.Result)
 		if !ok {
 			break
 		}
@@ -44,18 +44,13 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// lack takes back how many tries are made at a time, as this host lacked
-// something. Descriptors tell exactly how many there are: as many as others hold now.
-func (e *Engine) lack(f *flight, why probe.Reason) {
+// lack notes that this host lacked what the last try of f needed, as r says.
+func (e *Engine) lack(f *flight, r *probe.Result) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	f.left = probe.Never
 	e.counters.Shortages++
-	others := float64(e.open - 1)
-	if why != probe.NoDescriptors {
-		others /= 2
-	}
-	e.allowed = max(1, min(e.allowed, others))
+	e.bears.Learn(r, e.open)
 }
 
 func (e *Engine) leaveAgain(f *flight) {
@@ -118,8 +113,8 @@ func (e *Engine) decide(f *flight, asker crew.Asker, a *crew.Answer) {
 	}
 	r := f.fill(a.Result, e.start)
 	e.counters.Lag = max(e.counters.Lag, r.Lag)
-	if e.allowed < float64(e.cfg.Limit) && !crew.Shortage(&r) {
-		e.allowed += 1 / e.allowed
+	if !crew.Shortage(&r) { // lack has learned from those
+		e.bears.Learn(&r, e.open)
 	}
 	e.emit(r)
 	if r.Status != probe.Failed { // or what is broken here would have us spin
