@@ -37,6 +37,7 @@ type scanFlags struct {
 	settle    time.Duration
 	alive     bool
 	kinds     []kind // by which --alive asks
+	asked     bool   // --ping was given
 	ttl, tos  int    // 0 for the system's
 	openOnly  bool
 	every     bool // --all
@@ -133,6 +134,7 @@ func (f *scanFlags) check(fs *pflag.FlagSet) error {
 	if fs.Changed("ping") && !f.alive {
 		return usage("add --alive, or leave out --ping", "--ping says how to sweep, and there is no sweep without --alive")
 	}
+	f.asked = fs.Changed("ping")
 	// Pairs are shared out, not hosts: all machines ask all of these.
 	f.parts, f.shard = f.shard, probe.Shard{}
 	if f.udp && !fs.Changed("ports") {

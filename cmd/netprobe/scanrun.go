@@ -105,7 +105,7 @@ func (s *scanRun) open() error {
 	if !s.f.alive {
 		return nil
 	}
-	inner := &sweepRun{f: s.f.sweepFlags(), chosen: true}
+	inner := &sweepRun{f: s.f.sweepFlags(), chosen: s.f.asked}
 	inner.h, inner.flags, inner.hosts, inner.specs, inner.log = s.h, s.flags, s.hosts, s.specs, s.log
 	var err error
 	if s.sweep, err = inner.open(); err != nil {
@@ -126,6 +126,10 @@ func (s *scanRun) openFailure(err error) error {
 	}
 	return failed
 }
+
+// connectsMost is how many connects may be under way, if descriptors allow:
+// those to silent ports last until they are given up, and there may be many.
+const connectsMost = 1 << 14
 
 // checkSockets opens what needs no privilege, and reports why nothing at all
 // could be sent.
@@ -149,7 +153,7 @@ func (s *scanRun) checkSockets() error {
 		return nil
 	}
 	var err error
-	if s.carrier, err = tcpprobe.OpenConnects(cfg, 0); err != nil {
+	if s.carrier, err = tcpprobe.OpenConnects(cfg, connectsMost); err != nil {
 		return openFailure(err, s.flags)
 	}
 	return nil
