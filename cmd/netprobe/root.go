@@ -166,7 +166,6 @@ var habits = map[string]map[string]string{
 		"y": "queries are not signed",
 	},
 	"scan": {
-		"b": "the lot are --all; what services say is not asked for",
 		"c": "one pass, with -r for silent ports",
 		"e": "the interface is -I",
 		"F": "fewer ports: -p top:100",
