@@ -14,7 +14,8 @@ import (
 // An Expectation is what the records of one type in an answer must be.
 type Expectation struct {
 	typ  uint16
-	data string // normalized; empty if any will do
+	data string // as it was given; empty if any will do
+	key  string // what equal data has in common
 }
 
 // ParseExpectation reads "A=192.0.2.7", or "A" if any record of that type will do.
@@ -28,19 +29,38 @@ func ParseExpectation(text string) (Expectation, error) {
 	if !given {
 		return e, nil
 	}
-	// A line break would start another record, a dollar sign a directive.
 	if strings.ContainsAny(data, "\n\r") || strings.TrimSpace(data) == "" {
 		return e, errors.New("no data of a record")
 	}
-	if typ == dns.TypeTXT && !strings.HasPrefix(data, `"`) {
-		data = `"` + strings.ReplaceAll(data, `"`, `\"`) + `"`
+	e.data = strings.TrimSpace(data)
+	words := []string{e.data}
+	var err error
+	if typ != dns.TypeTXT || e.data[0] == '"' { // else all of it is one string
+		words, err = newZoneFile(e.data).words()
 	}
-	rr, err := dns.NewRR(fmt.Sprintf(". 0 IN %s %s", typeName(typ), data))
-	if err != nil || rr == nil {
+	if err == nil {
+		e.key, err = dataKey(typ, words)
+	}
+	if err != nil {
 		return e, fmt.Errorf("not the data of a record of type %s", typeName(typ))
 	}
-	e.data = dataOf(rr)
 	return e, nil
+}
+
+// dataKey returns what data has in common with that it is equal to.
+func dataKey(typ uint16, words []string) (string, error) {
+	fields, err := readData(typ, words)
+	return strings.Join(fields, "\x00"), err
+}
+
+// meets reports whether the data of a record that came is as e wants it.
+func (e *Expectation) meets(data string) bool {
+	words, err := newZoneFile(data).words()
+	if err != nil {
+		return false
+	}
+	key, err := dataKey(e.typ, words)
+	return err == nil && key == e.key
 }
 
 // unmet says in which way m is not as all of es want it: of each type the records
@@ -68,11 +88,6 @@ func applies(typ uint16, q Question, asked []Question) bool {
 func unmetOf(es []Expectation, typ uint16, m *probe.DNSMessage) string {
 	name := typeName(typ)
 	var want, got []string
-	for _, e := range es {
-		if e.typ == typ && e.data != "" {
-			want = append(want, e.data)
-		}
-	}
 	if m != nil {
 		for _, rr := range m.Answers {
 			if rr.Type == name {
@@ -80,31 +95,21 @@ func unmetOf(es []Expectation, typ uint16, m *probe.DNSMessage) string {
 			}
 		}
 	}
-	if len(want) == 0 {
-		if len(got) == 0 {
-			return "expected " + name + ", got none"
-		}
-		return ""
-	}
-	missing, extra := difference(want, got), difference(got, want)
-	if len(missing)+len(extra) == 0 {
-		return ""
-	}
-	text := "none"
-	if len(got) > 0 {
-		text = strings.Join(got, " ")
-	}
-	return fmt.Sprintf("expected %s %s, got %s", name, strings.Join(want, " "), text)
-}
-
-// difference returns what is in a and not in b; names are compared without regard
-// to case.
-func difference(a, b []string) []string {
-	var out []string
-	for _, x := range a {
-		if !slices.ContainsFunc(b, func(y string) bool { return strings.EqualFold(x, y) }) {
-			out = append(out, x)
+	missing, extra := false, slices.Clone(got)
+	for _, e := range es {
+		if e.typ == typ && e.data != "" {
+			want = append(want, e.data)
+			missing = missing || !slices.ContainsFunc(got, e.meets)
+			extra = slices.DeleteFunc(extra, e.meets)
 		}
 	}
-	return out
+	switch {
+	case len(want) == 0 && len(got) == 0:
+		return "expected " + name + ", got none"
+	case len(want) == 0 || !missing && len(extra) == 0:
+		return ""
+	case len(got) == 0:
+		got = []string{"none"}
+	}
+	return fmt.Sprintf("expected %s %s, got %s", name, strings.Join(want, " "), strings.Join(got, " "))
 }

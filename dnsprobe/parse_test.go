@@ -106,6 +106,9 @@ func TestExpectations(t *testing.T) {
 	m := &probe.DNSMessage{Answers: []probe.DNSRecord{
 		{Type: "CNAME", Data: "www.example.test."}, {Type: "A", Data: "192.0.2.7"}, {Type: "A", Data: "192.0.2.8"},
 		{Type: "AAAA", Data: "2001:db8::7"}, {Type: "TXT", Data: `"hello world"`}, {Type: "MX", Data: "10 mail.example.test."},
+		{Type: "CAA", Data: `0 issue "ca.example.test"`}, {Type: "SVCB", Data: `1 . alpn="h2,h3" port="443"`}, {Type: "DS", Data: "20326 8 2 E06D44B8"},
+		{Type: "DNSKEY", Data: "257 3 13 AwEAAQ=="}, {Type: "SPF", Data: `"a\"\;\255" "b"`}, {Type: "SRV", Data: "0 5 443 www.example.test."},
+		{Type: "SOA", Data: "ns.example.test. host.example.test. 1 2 3 4 5"}, {Type: "TYPE65280", Data: `\# 2 aBcD`}, {Type: "HINFO", Data: `"Intel" ""`},
 	}}
 	a, mx := question4(t, "x", "A"), question4(t, "x", "MX")
 	for _, tc := range []struct {
@@ -125,6 +128,26 @@ func TestExpectations(t *testing.T) {
 		{"TXT=hello world", a, ""},
 		{`TXT="hello world"`, a, ""},
 		{"MX=10 mail.example.test.", mx, ""},
+		{"MX=010  MAIL.example.test", mx, ""},
+		{"MX=20 mail.example.test", mx, "expected MX 20 mail.example.test, got 10 mail.example.test."},
+		{"cname=www.example.test", a, ""},
+		{`cname=\119ww.example.test`, a, ""},
+		{"TXT=hello  world", a, `expected TXT hello  world, got "hello world"`},
+		{`TXT="hello" "world"`, a, `expected TXT "hello" "world", got "hello world"`},
+		{"CAA=0 issue ca.example.test", a, ""},
+		{`CAA=1 issue "ca.example.test"`, a, `expected CAA 1 issue "ca.example.test", got 0 issue "ca.example.test"`},
+		{"SVCB=1 . alpn=h2,h3 port=443", a, ""},
+		{"SVCB=1 . alpn=h2 port=443", a, `expected SVCB 1 . alpn=h2 port=443, got 1 . alpn="h2,h3" port="443"`},
+		{"DS=20326 rsasha256 2 e06d 44b8", a, ""},
+		{"DS=20326 8 2 e06d44b9", a, "expected DS 20326 8 2 e06d44b9, got 20326 8 2 E06D44B8"},
+		{"DNSKEY=257 3 13 ( AwEA AQ== )", a, ""},
+		{"DNSKEY=257 3 13 AWEAAQ==", a, "expected DNSKEY 257 3 13 AWEAAQ==, got 257 3 13 AwEAAQ=="},
+		{`SPF="a\034;\255" b`, a, ""},
+		{`SPF="a\034;\254" b`, a, `expected SPF "a\034;\254" b, got "a\"\;\255" "b"`},
+		{"SRV=0 5 443 www.example.test", a, ""},
+		{"SOA=ns.example.test host.example.test 1 2 3 4 5", a, ""},
+		{`TYPE65280=\#  2 abcd`, a, ""},
+		{"HINFO=intel \"\"", a, ""},
 	} {
 		var es []Expectation
 		for text := range strings.SplitSeq(tc.expect, "|") {
@@ -138,11 +161,56 @@ func TestExpectations(t *testing.T) {
 			t.Errorf("%s: %q, want %q", tc.expect, got, tc.want)
 		}
 	}
-	for _, bad := range []string{"", "=", "A=", "A=x", "A=192.0.2.7 192.0.2.8", "X=1", "A=192.0.2.7\n", "MX=mail.example.", "ANY", "A=$INCLUDE /etc/passwd"} {
+	for _, bad := range []string{"", "=", "A=", "A=x", "A=192.0.2.7 192.0.2.8", "X=1", "A=192.0.2.7\n", "MX=mail.example.", "ANY", "A=$INCLUDE /etc/passwd", "AAAA=192.0.2.7", "AAAA=fe80::1%lo", "MX=65536 mail.example.", "NS=a..b", `NS=""`, `TXT="x`, "A=(192.0.2.7", "DS=1 8 2 0", "DNSKEY=257 3 13 A", "SOA=a. b. 1 2 3 4", "HINFO=;"} {
 		if e, err := ParseExpectation(bad); err == nil {
 			t.Errorf("%q: %+v", bad, e)
 		}
 	}
+}
+
+// Data is equal to itself as the library writes it, and to no other.
+func TestExpectationOfRecords(t *testing.T) {
+	texts := []string{
+		"A 192.0.2.7", "AAAA 2001:db8::7", "AAAA ::ffff:192.0.2.7", "NS a\\.b.example.test.", "MX 10 .", `TXT "" "a b" "\195\164\"\\"`, `TXT "` + strings.Repeat("x", 255) + `" "y"`,
+		"SOA . . 1 2 3 4 5", "SRV 0 0 1 a.", `CAA 128 iodef "mailto:x@example.test"`, `URI 1 2 "https://example.test/;("`, `NAPTR 1 2 "S" "SIP+D2U" "!^.*$!x\\1!" _sip._udp.a.`,
+		`HTTPS 1 . alpn="h2,h3" ipv4hint="192.0.2.1"`, "SVCB 0 a.", "DS 1 8 2 00FF", "DNSKEY 257 3 13 AwEAAQ==", "CDS 0 0 0 00", "TLSA 3 1 1 00FF", "SSHFP 1 2 00FF",
+		`HINFO "a b" ""`, "LOC 52 22 23.000 N 4 53 32.000 E -2.00m 0.00m 10000m 10m", "NSEC a. A TXT", "RP a. b.", `TYPE65280 \# 2 abcd`,
+	}
+	for _, text := range texts {
+		rr, err := dns.NewRR(". 0 IN " + text)
+		if err != nil {
+			t.Fatal(text, err)
+		}
+		name := typeName(rr.Header().Rrtype)
+		e, err := ParseExpectation(name + "=" + dataOf(rr))
+		if err != nil {
+			t.Error(text, err)
+			continue
+		}
+		for _, other := range texts {
+			if o, err := dns.NewRR(". 0 IN " + other); err != nil || o.Header().Rrtype == e.typ && e.meets(dataOf(o)) != (text == other) {
+				t.Errorf("%s meets %s: %t, %v", other, text, text != other, err)
+			}
+		}
+	}
+	for _, name := range Types() {
+		if typ, _ := parseType(name); dataForm(typ) == dataForm(0) {
+			t.Errorf("the data of %s is not understood", name)
+		}
+	}
+}
+
+// What is given can be met if it is understood.
+func FuzzExpectation(f *testing.F) {
+	for _, s := range []string{"A=192.0.2.7", "MX=10 a.", `TXT="a" "b\034"`, "TXT=a;b", "SVCB=1 . alpn=h2", "DS=1 8 2 00", "SOA=a. b. 1 2 3 4 5", "NAPTR=1 2 a b c d.", "A", "LOC=("} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		e, err := ParseExpectation(text)
+		if err == nil && e.data != "" && !e.meets(e.data) && (e.typ != dns.TypeTXT || e.data[0] == '"') {
+			t.Errorf("%q does not meet itself: %+v", text, e)
+		}
+	})
 }
 
 // hostileMessages are messages that a parser may trip over.

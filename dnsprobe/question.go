@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -56,17 +57,21 @@ func Types() []string {
 func parseType(word string) (uint16, bool) {
 	up := strings.ToUpper(word)
 	typ, ok := dns.StringToType[up]
-	if number, generic := strings.CutPrefix(up, "TYPE"); !ok && generic {
-		var n int
-		if _, err := fmt.Sscanf(number, "%d", &n); err == nil && n >= 0 && n <= 0xffff && fmt.Sprint(n) == number {
-			typ, ok = uint16(n), true
-		}
+	if !ok {
+		typ, ok = numbered(up, "TYPE")
 	}
 	switch typ {
 	case dns.TypeOPT, dns.TypeTSIG, dns.TypeTKEY, dns.TypeIXFR, dns.TypeAXFR:
 		return 0, false
 	}
 	return typ, ok
+}
+
+// numbered reads TYPE65280, where prefix is TYPE.
+func numbered(word, prefix string) (uint16, bool) {
+	number, ok := strings.CutPrefix(word, prefix)
+	n, err := strconv.ParseUint(number, 10, 16)
+	return uint16(n), ok && err == nil && strconv.FormatUint(n, 10) == number
 }
 
 // checkName returns a name fully qualified, if it is one.

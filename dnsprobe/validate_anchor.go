@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -68,14 +69,11 @@ func ParseAnchors(r io.Reader) (*Anchors, error) {
 	case bytes.HasPrefix(bytes.TrimSpace(text), []byte("<")):
 		return nil, errors.New("XML is not read: write the anchors as DS records")
 	}
-	if bytes.Contains(bytes.ToUpper(text), []byte("$GENERATE")) { // it could go on for ever
-		return nil, errors.New("$GENERATE is not read")
-	}
 	a := &Anchors{zones: map[string]delegations{}}
 	if isBIND(text) {
 		err = a.readBIND(text)
 	} else {
-		err = a.readZone(text)
+		err = a.readZone(string(text))
 	}
 	if err == nil && len(a.zones) == 0 {
 		err = errors.New("no DS or DNSKEY record found")
@@ -86,48 +84,49 @@ func ParseAnchors(r io.Reader) (*Anchors, error) {
 	return a, nil
 }
 
-func (a *Anchors) readZone(text []byte) error {
-	zp := dns.NewZoneParser(bytes.NewReader(text), ".", "")
-	zp.SetDefaultTTL(3600)
+func (a *Anchors) readZone(text string) error {
+	z := newZoneFile(text)
 	for n := 0; ; n++ {
-		rr, ok := zp.Next()
-		if !ok {
-			break
+		rr, err := z.next()
+		if rr == nil {
+			return err
 		}
 		if n == maxAnchors {
 			return fmt.Errorf("more than %d records: not a file of trust anchors", maxAnchors)
 		}
-		if err := a.add(rr); err != nil {
-			return err
+		if err := a.take(rr); err != nil {
+			return fmt.Errorf("%w at line: %d", err, z.at)
 		}
 	}
-	if err := zp.Err(); err != nil {
-		return errors.New(strings.TrimPrefix(strings.TrimSpace(err.Error()), "dns: "))
-	}
-	return nil
 }
 
-// add takes a DS, or a DNSKEY by its digest. Other types are in such files too.
-func (a *Anchors) add(rr dns.RR) error {
-	var ds *dns.DS
-	switch rr := rr.(type) {
-	case *dns.DS:
-		ds = rr
-	case *dns.DNSKEY:
-		if rr.Flags&dns.ZONE == 0 || rr.Flags&dns.REVOKE != 0 || rr.Protocol != 3 {
+// take takes a DS, or a DNSKEY by its digest. Other types are in such files too.
+func (a *Anchors) take(rr *zoneRecord) error {
+	if rr.class != dns.ClassINET || rr.typ != dns.TypeDS && rr.typ != dns.TypeDNSKEY {
+		return nil
+	}
+	f, err := readData(rr.typ, rr.data)
+	if err != nil {
+		return fmt.Errorf("bad %s: %w", typeName(rr.typ), err)
+	}
+	n := func(i int) uint16 {
+		v, _ := strconv.ParseUint(f[i], 10, 16) // readData did
+		return uint16(v)
+	}
+	hdr := dns.RR_Header{Name: rr.owner, Rrtype: rr.typ, Class: rr.class}
+	ds := &dns.DS{Hdr: hdr}
+	if rr.typ == dns.TypeDS {
+		ds.KeyTag, ds.Algorithm, ds.DigestType, ds.Digest = n(0), uint8(n(1)), uint8(n(2)), f[3]
+	} else {
+		key := dns.DNSKEY{Hdr: hdr, Flags: n(0), Protocol: uint8(n(1)), Algorithm: uint8(n(2)), PublicKey: f[3]}
+		if key.Flags&dns.ZONE == 0 || key.Flags&dns.REVOKE != 0 || key.Protocol != 3 {
 			return nil
 		}
-		if ds = rr.ToDS(dns.SHA256); ds == nil {
-			return fmt.Errorf("the DNSKEY of %s is broken", show(rr.Hdr.Name))
+		if ds = key.ToDS(dns.SHA256); ds == nil {
+			return fmt.Errorf("the DNSKEY of %s is broken", show(rr.owner))
 		}
-	default:
-		return nil
 	}
-	name, err := canonical(rr.Header().Name)
-	if err != nil || rr.Header().Class != dns.ClassINET {
-		return nil
-	}
-	a.zones[name] = append(a.zones[name], ds)
+	a.zones[rr.owner] = append(a.zones[rr.owner], ds)
 	return nil
 }
 
@@ -160,12 +159,8 @@ func (a *Anchors) readBIND(text []byte) error {
 			if n++; n > maxAnchors {
 				return fmt.Errorf("more than %d anchors: not a file of trust anchors", maxAnchors)
 			}
-			rr, err := bindAnchor(entry)
-			if err == nil {
-				err = a.add(rr)
-			}
-			if err != nil {
-				return err
+			if err := a.takeBIND(entry); err != nil {
+				return fmt.Errorf("the anchor of %.80q is not understood: %w", entry[0], err)
 			}
 			entry = nil
 		}
@@ -176,30 +171,21 @@ func (a *Anchors) readBIND(text []byte) error {
 	return nil
 }
 
-func bindAnchor(entry []string) (dns.RR, error) {
-	typ, at := "DNSKEY", 1
+func (a *Anchors) takeBIND(entry []string) error {
+	rr := &zoneRecord{class: dns.ClassINET, typ: dns.TypeDNSKEY, data: entry[1:]}
 	if len(entry) > 1 {
 		switch entry[1] {
 		case "initial-ds", "static-ds":
-			typ, at = "DS", 2
+			rr.typ, rr.data = dns.TypeDS, entry[2:]
 		case "initial-key", "static-key":
-			at = 2
+			rr.data = entry[2:]
 		}
 	}
-	bad := fmt.Errorf("the anchor of %.80q is not understood", entry[0])
-	if len(entry) < at+4 {
-		return nil, bad
+	var err error
+	if rr.owner, err = canonical(entry[0]); err != nil {
+		return err
 	}
-	name, err := canonical(entry[0])
-	if err != nil {
-		return nil, bad
-	}
-	data := strings.Join(entry[at:at+3], " ") + " " + strings.Join(entry[at+3:], "")
-	rr, err := dns.NewRR(name + " 3600 IN " + typ + " " + data)
-	if err != nil || rr == nil {
-		return nil, bad
-	}
-	return rr, nil
+	return a.take(rr)
 }
 
 // bindWords splits the language of named.conf: words, quoted strings without
