@@ -1,7 +1,9 @@
 package output_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +12,14 @@ import (
 	"netprobe/output/outputtest"
 	"netprobe/probe"
 )
+
+// What is embedded is what is published.
+func TestSchemaUpToDate(t *testing.T) {
+	want, err := os.ReadFile("schema/v1.json")
+	if err != nil || !bytes.Equal(output.Schema(), want) {
+		t.Errorf("schema/v1.json.flate is not up to date: go generate ./output (%v)", err)
+	}
+}
 
 // The lists in the schema are those of package probe, and the fields those that
 // were published.

@@ -5,10 +5,11 @@
 // list too. Names come from a list of infrastructure ports that was written for this
 // package, then from IANA's registry (RFC 6335); where the registry is stale, the
 // first wins: 6443 is kubernetes-api. Both are in data, with their origins; what is
-// embedded of them is parsed when it is first asked for.
+// embedded of them is unpacked and parsed when it is first asked for.
 package ports
 
 //go:generate go run ./gen data
+//go:generate go run netprobe/internal/packed/gen data/table.txt
 
 import "strconv"
 

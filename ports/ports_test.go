@@ -1,9 +1,12 @@
 package ports
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
+
+	"netprobe/internal/packed"
 )
 
 // What people who look after infrastructure expect to read beside a port.
@@ -166,13 +169,17 @@ func countRegistry(numbers []uint16) (n int) {
 }
 
 func TestTable(t *testing.T) {
-	if len(embedded) > 200_000 {
+	text := string(packed.Unpack(embedded))
+	if want, err := os.ReadFile("data/table.txt"); err != nil || text != string(want) {
+		t.Errorf("data/table.txt.flate is not up to date: go generate ./ports (%v)", err)
+	}
+	if len(embedded) > 80_000 {
 		t.Errorf("the embedded table has %d bytes", len(embedded))
 	}
-	if _, err := parseTable(embedded); err != nil {
+	if _, err := parseTable(text); err != nil {
 		t.Error(err)
 	}
-	for _, broken := range []string{"", "web\n\n\n\n", strings.Replace(embedded, " t ", "", 1), "x" + strings.Replace(embedded, "\t", " ", 1)} {
+	for _, broken := range []string{"", "web\n\n\n\n", strings.Replace(text, " t ", "", 1), "x" + strings.Replace(text, "\t", " ", 1)} {
 		if _, err := parseTable(broken); err == nil {
 			t.Errorf("%.40q is taken for a table", broken)
 		}
@@ -182,7 +189,7 @@ func TestTable(t *testing.T) {
 func BenchmarkTable(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := parseTable(embedded); err != nil {
+		if _, err := parseTable(string(packed.Unpack(embedded))); err != nil {
 			b.Fatal(err)
 		}
 	}

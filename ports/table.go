@@ -8,12 +8,15 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"netprobe/internal/packed"
 )
 
-// embedded is what gen makes of data; gen/write.go says how it is laid out.
+// embedded is data/table.txt, which gen makes of data; gen/write.go says how it is
+// laid out.
 //
-//go:embed data/table.txt
-var embedded string
+//go:embed data/table.txt.flate
+var embedded []byte
 
 // table is the embedded one, parsed.
 type table struct {
@@ -38,9 +41,9 @@ type assignment struct {
 	name   string
 }
 
-// data parses the embedded table when it is first needed: about a millisecond.
+// data parses the embedded table when it is first needed: a few milliseconds.
 var data = sync.OnceValue(func() *table {
-	t, err := parseTable(embedded)
+	t, err := parseTable(string(packed.Unpack(embedded)))
 	if err != nil {
 		panic("ports: the embedded table: " + err.Error()) // a test parses it
 	}
