@@ -1,17 +1,15 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
-	"net"
 	"strconv"
 	"strings"
 	"time"
 
+	"netprobe/ports"
 	"netprobe/probe"
-	"netprobe/udpprobe/payload"
 )
 
 // uintValue is a whole number from min upwards.
@@ -186,38 +184,16 @@ func parseKind(word string) (kind, error) {
 		return kind{}, errors.New("icmp has no port; ports go with tcp and udp, as in tcp:443")
 	case (proto == "tcp" || proto == "udp") && port == "":
 		return kind{}, fmt.Errorf("%s needs a port, as in tcp:443 or udp:53", proto)
-	case proto == "tcp" || proto == "udp":
-		n, err := parsePort(proto, port)
+	case proto == "tcp":
+		n, err := parsePort(ports.TCP, port)
+		return kind{proto, n}, err
+	case proto == "udp":
+		n, err := parsePort(ports.UDP, port)
 		return kind{proto, n}, err
 	case proto == "":
 		return kind{}, errors.New("kinds of probes with commas between them, as in icmp,tcp:443")
 	}
 	return kind{}, fmt.Errorf("%w, as in icmp,tcp:443,udp:53", oneOf(proto, protoWords))
-}
-
-// parsePort reads a port by its number or the name of its service: those that
-// the system knows (services(5)), and the usual ones on every system.
-func parsePort(proto, s string) (uint16, error) {
-	if n, err := strconv.ParseUint(s, 10, 16); err == nil && n > 0 {
-		return uint16(n), nil
-	}
-	const hint = "a port is a number from 1 to 65535, or a service such as https"
-	if strings.Trim(s, "0123456789") == "" {
-		return 0, errors.New(hint)
-	}
-	if p := payload.ByName(s); proto == "udp" && p != nil {
-		return p.Ports[0], nil // few of them have that name in services(5)
-	}
-	if s == "dns" {
-		s = "domain" // its name in services(5)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	n, err := net.DefaultResolver.LookupPort(ctx, proto, s)
-	if err != nil || n == 0 {
-		return 0, errors.New(hint)
-	}
-	return uint16(n), nil
 }
 
 // listValue is a list with commas; each time the flag is given adds to it.

@@ -7,6 +7,7 @@ import (
 
 	"netprobe/internal/rounds"
 	"netprobe/output"
+	"netprobe/ports"
 	"netprobe/probe"
 	"netprobe/rawsock"
 	"netprobe/tcpprobe"
@@ -18,8 +19,8 @@ func newTCP(args []string) *cobra.Command {
 		Use:   "tcp [flags] HOST:PORT... | HOST PORT...",
 		Short: "TCP connects to any number of ports, again and again",
 		Long: "A HOST is a name or an address, [2001:db8::1]:443 if that is IPv6; a PORT is a\n" +
-			"number, a service such as https, or a list of both: 22,https,8000-8003. Without\n" +
-			"a port the first argument is the one host, and the others are ports of it.\n\n" +
+			"number, a service such as https, or a list as of scan: 22,https,8000-8003,@web.\n" +
+			"Without a port the first argument is the one host, the others are ports of it.\n\n" +
 			"A connection that stands is reset at once. The time is the kernel's, from the\n" +
 			"SYN that was answered to the answer; retrans says how often one was sent again\n" +
 			"before, and wall how long that took in all. A SYN that is lost once is no outage;\n" +
@@ -56,7 +57,7 @@ func (f *tcpFlags) session(cmd *cobra.Command, args []string) (*session, error) 
 	if err := f.check(cmd.Flags()); err != nil {
 		return nil, err
 	}
-	hosts, err := f.parseEndpoints(cmd, "tcp", args)
+	hosts, err := f.parseEndpoints(cmd, ports.TCP, args)
 	if err != nil {
 		return nil, err
 	}

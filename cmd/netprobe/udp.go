@@ -9,6 +9,7 @@ import (
 
 	"netprobe/internal/rounds"
 	"netprobe/output"
+	"netprobe/ports"
 	"netprobe/probe"
 	"netprobe/rawsock"
 	"netprobe/udpprobe"
@@ -21,8 +22,8 @@ func newUDP(args []string) *cobra.Command {
 		Use:   "udp [flags] HOST:PORT... | HOST PORT...",
 		Short: "UDP questions that services understand, again and again",
 		Long: "A HOST is a name or an address, [2001:db8::1]:123 if that is IPv6; a PORT is a\n" +
-			"number, a service such as ntp, or a list of both: 53,ntp,5000-5003. Without a\n" +
-			"port the first argument is the one host, and the others are ports of it.\n\n" +
+			"number, a service such as ntp, or a list as of scan: 53,ntp,5000-5003,@dns.\n" +
+			"Without a port the first argument is the one host, the others are ports of it.\n\n" +
 			"What is sent goes by the port, or by --proto: " + wrapped(payload.Names(), 76, 46) + ".\n" +
 			"To a port without a protocol goes an empty datagram, and anything is an answer.\n" +
 			"An answer counts if it is the protocol's and to our question, else it is a\n" +
@@ -84,7 +85,7 @@ func (f *udpFlags) session(cmd *cobra.Command, args []string) (*session, error) 
 	if err := f.check(cmd.Flags()); err != nil {
 		return nil, err
 	}
-	hosts, err := f.parseEndpoints(cmd, "udp", args)
+	hosts, err := f.parseEndpoints(cmd, ports.UDP, args)
 	if err != nil {
 		return nil, err
 	}
