@@ -36,7 +36,7 @@ func newAuthority(t testing.TB) *authority {
 	}
 	tmpl := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
+		NotBefore: time.Now().Add(-1000 * time.Hour), NotAfter: time.Now().Add(1000 * time.Hour), KeyUsage: x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
 	if err != nil {
@@ -172,9 +172,9 @@ func TestStreamFailures(t *testing.T) {
 		phases string
 	}{
 		{"expired", DoT, tlsServer(t, ca.issue(t, "127.0.0.1", -100*hour, -75*hour), good), TLS{}, probe.TLSFailed, "certificate expired 3 days ago", "connect tls"},
-		{"not yet", DoT, tlsServer(t, ca.issue(t, "127.0.0.1", 50*hour, 99*hour), good), TLS{}, probe.TLSFailed, "certificate not valid for another 2 days", "connect tls"},
+		{"not yet", DoT, tlsServer(t, ca.issue(t, "127.0.0.1", 50*hour, 99*hour), good), TLS{}, probe.TLSFailed, "certificate is not valid before " + time.Now().Add(50*hour).UTC().Format(time.DateOnly) + " (in 2 days)", "connect tls"},
 		{"wrong name", DoT, tlsServer(t, ca.issue(t, "dns.example.test", -hour, hour), good), TLS{}, probe.TLSFailed, "certificate is for dns.example.test, not for 127.0.0.1", "connect tls"},
-		{"untrusted", DoT, tlsServer(t, other.issue(t, "127.0.0.1", -hour, hour), good), TLS{}, probe.TLSFailed, "certificate is signed by nobody this host trusts", "connect tls"},
+		{"untrusted", DoT, tlsServer(t, other.issue(t, "127.0.0.1", -hour, hour), good), TLS{}, probe.TLSFailed, "certificate is signed by the unknown authority test authority, and no intermediate certificate was sent", "connect tls"},
 		{"no tls", DoT, newServer(t, "127.0.0.1", func(_ *server, _ int, _ *dns.Msg, w writer) {}), TLS{}, probe.NoResponse, "connected, and no end of the TLS handshake in time", "connect tls"},
 		{"status", DoH, web(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }), TLS{}, probe.HTTPStatus, "HTTP status 503", "connect tls request"},
 		{"type", DoH, web(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }), TLS{}, probe.BadReply, `answered with "text/html; charset=utf-8" instead of application/dns-message`, "connect tls request"},

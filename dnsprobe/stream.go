@@ -246,7 +246,7 @@ func (c *call) broken(err error, timeout bool) probe.Result {
 			c.attempt.Why = "connected, and no end of the TLS handshake in time"
 		}
 	case last == "tls":
-		r.Reason, c.attempt.Why = probe.TLSFailed, tlsWords(err, c.tlsName())
+		r.Reason, c.attempt.Why = probe.TLSFailed, tlsWords(err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		c.attempt.Why = "connection closed without an answer"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):

@@ -3,77 +3,58 @@ package dnsprobe
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
+	"io"
 	"net"
 	"strings"
+	"syscall"
 	"time"
+
+	"netprobe/internal/certs"
+	"netprobe/internal/crew"
+	"netprobe/internal/snippet"
+	"netprobe/probe"
 )
 
 // handshake proves that the server is who it should be.
 func (c *call) handshake(ctx context.Context, conn net.Conn) (*tls.Conn, error) {
-	cfg := &tls.Config{ServerName: c.tlsName(), RootCAs: c.tls.Roots, InsecureSkipVerify: c.tls.Insecure}
+	cfg := &tls.Config{ServerName: c.tlsName(), InsecureSkipVerify: true} // certs.Judge does it
 	if c.how == DoH {
 		cfg.NextProtos = []string{"h2", "http/1.1"}
 	}
 	secure := tls.Client(conn, cfg)
-	return secure, secure.HandshakeContext(ctx)
+	if err := secure.HandshakeContext(ctx); err != nil || c.tls.Insecure {
+		return secure, err
+	}
+	v := certs.Judge(secure.ConnectionState().PeerCertificates, c.tls.Roots, c.tlsName(), time.Now())
+	switch {
+	case v.Err != nil: // which says nothing about the server
+		c.result = crew.Answer{Result: probe.Result{Status: probe.Failed, Reason: probe.ReasonOther, Err: v.Err}}
+		return secure, v.Err
+	case v.Bad():
+		return secure, &mishap{probe.TLSFailed, v.Why()}
+	}
+	return secure, nil
 }
 
 // tlsName is the name that the certificate must have.
 func (c *call) tlsName() string {
 	if c.tls.ServerName != "" {
-		return c.tls.ServerName
+		return certs.ServerName(c.tls.ServerName)
 	}
-	return c.server.name()
+	return certs.ServerName(c.server.name())
 }
 
-// tlsWords says what went wrong in a handshake, for people.
-func tlsWords(err error, name string) string {
-	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok && e.Reason == x509.Expired && e.Cert != nil {
-		now := time.Now()
-		if now.Before(e.Cert.NotBefore) {
-			return "certificate not valid for another " + days(e.Cert.NotBefore.Sub(now))
-		}
-		return "certificate expired " + days(now.Sub(e.Cert.NotAfter)) + " ago"
+// tlsWords says how the server ended a handshake, for people.
+func tlsWords(err error) string {
+	if why, ok := certs.WhyNot(err, nil, false); ok {
+		return why
 	}
-	if e, ok := errors.AsType[x509.HostnameError](err); ok {
-		return "certificate is for " + certNames(e.Certificate) + ", not for " + name
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "connection closed in the TLS handshake"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return "connection reset in the TLS handshake"
 	}
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return "certificate is signed by nobody this host trusts"
-	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return "server answers in something that is not TLS"
-	}
-	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "remote error: "), "tls: ")
-}
-
-// certNames lists the first names that a certificate is for.
-func certNames(cert *x509.Certificate) string {
-	names := cert.DNSNames
-	for _, ip := range cert.IPAddresses {
-		names = append(names, ip.String())
-	}
-	switch n := len(names); {
-	case n == 0:
-		return "nobody by name"
-	case n > 3:
-		names = append(names[:3:3], fmt.Sprintf("%d more", n-3))
-	}
-	return strings.Join(names, " ")
-}
-
-// days is a duration in the unit people think of certificates in.
-func days(d time.Duration) string {
-	switch n := int(d / (24 * time.Hour)); {
-	case n == 1:
-		return "1 day"
-	case n > 1:
-		return fmt.Sprintf("%d days", n)
-	case d >= time.Hour:
-		return fmt.Sprintf("%d h", int(d/time.Hour))
-	}
-	return fmt.Sprintf("%d min", int(d/time.Minute))
+	return snippet.Clip(strings.TrimPrefix(err.Error(), "tls: "), snippet.Max)
 }

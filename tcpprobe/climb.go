@@ -3,12 +3,11 @@ package tcpprobe
 import (
 	"context"
 	"crypto/x509"
-	"errors"
 	"net"
-	"net/netip"
 	"regexp"
 	"time"
 
+	"netprobe/internal/certs"
 	"netprobe/internal/crew"
 	"netprobe/probe"
 	"netprobe/rawsock"
@@ -44,19 +43,12 @@ func (c *Climb) Asks() bool {
 
 func (c *Climb) secure() bool { return c.TLS || c.StartTLS != "" }
 
-// ErrNoRoots is why no certificate can be judged.
-var ErrNoRoots = errors.New("this host has no CA certificates to judge those of servers by")
-
 // Check returns why no server could be judged, without sending anything.
 func (c *Climb) Check() error {
 	if !c.secure() || c.Insecure || c.Roots != nil {
 		return nil
 	}
-	roots, err := x509.SystemCertPool()
-	if err != nil || roots.Equal(x509.NewCertPool()) {
-		return ErrNoRoots
-	}
-	return nil
+	return certs.CheckRoots()
 }
 
 // NewAsker returns what asks by connects that leave by socket, of which Source,
@@ -234,11 +226,5 @@ func (w *ascent) host() string {
 	if name == "" {
 		name = w.try.To.Addr().String()
 	}
-	if a, err := netip.ParseAddr(name); err == nil {
-		return a.WithZone("").String()
-	}
-	if n := len(name); n > 1 && name[n-1] == '.' {
-		name = name[:n-1]
-	}
-	return name
+	return certs.ServerName(name)
 }

@@ -4,13 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"netprobe/internal/certs"
 	"netprobe/internal/crew"
+	"netprobe/internal/snippet"
 	"netprobe/probe"
 )
 
@@ -28,9 +29,8 @@ func badf(format string, args ...any) *fault {
 }
 
 const (
-	resetByServer   = "connection reset by the server"
-	closedByServer  = "connection closed by the server"
-	wantsClientCert = "the server wants a certificate from its client"
+	resetByServer  = "connection reset by the server"
+	closedByServer = "connection closed by the server"
 )
 
 // broken says what an error of reading or writing means, where one that is no
@@ -56,8 +56,8 @@ func (w *ascent) broken(err error, otherwise probe.Reason) *fault {
 		own := crew.Failure(w.try.To.Addr(), w.socket, err)
 		return &fault{own: &own}
 	}
-	if alert, ok := alertOf(err); ok {
-		return &fault{reason: probe.TLSFailed, why: alert}
+	if why, ok := certs.WhyNot(err, w.wire.first, false); ok {
+		return &fault{reason: probe.TLSFailed, why: why}
 	}
 	return &fault{reason: otherwise, why: clip(strings.TrimPrefix(err.Error(), "tls: "), maxExcerpt)}
 }
@@ -89,64 +89,14 @@ func ours(err error) crew.Answer {
 	return crew.Answer{Result: probe.Result{Status: probe.Failed, Reason: probe.ReasonOther, Err: err}}
 }
 
-// alertOf returns the TLS alert (RFC 8446, section 6) that the server ended the
-// connection with.
-func alertOf(err error) (string, bool) {
-	op, ok := errors.AsType[*net.OpError](err)
-	if !ok || op.Op != "remote error" {
-		return "", false
-	}
-	text := strings.TrimPrefix(op.Err.Error(), "tls: ")
-	switch text {
-	case "protocol version not supported":
-		text = "the server speaks neither TLS 1.2 nor 1.3 (alert: " + text + ")"
-	case "no application protocol":
-		text = "the server takes none of the ALPN protocols offered (alert: " + text + ")"
-	case "unrecognized name":
-		text = "the server knows no such name (alert: " + text + ")"
-	case "certificate required", "bad certificate":
-		text = wantsClientCert + " (alert: " + text + ")"
-	default:
-		text = "the server refused (alert: " + text + ")"
-	}
-	return text, true
-}
-
 // maxExcerpt is how much of what a server said is shown in a Why, in bytes.
-const maxExcerpt = 80
+const maxExcerpt = snippet.Max
 
-// excerpt returns the first line of what a server said, shortened.
-func excerpt(said []byte) string {
-	text := strings.TrimLeft(string(said[:min(len(said), 4*maxExcerpt)]), "\r\n\t ")
-	if i := strings.IndexAny(text, "\r\n"); i >= 0 {
-		text = text[:i]
-	}
-	return clip(strings.TrimRight(text, " \t"), maxExcerpt)
-}
+func excerpt(said []byte) string { return snippet.Line(said) }
 
-// clip shortens text to n bytes, the mark of it included, without cutting a
-// character in two.
-func clip(text string, n int) string {
-	if len(text) <= n {
-		return text
-	}
-	const mark = "..."
-	n -= len(mark)
-	for n > 0 && text[n]&0xc0 == 0x80 {
-		n--
-	}
-	return text[:n] + mark
-}
+func clip(text string, n int) string { return snippet.Clip(text, n) }
 
-// readable reports whether said is text that a person can read.
-func readable(said []byte) bool {
-	for _, b := range said {
-		if (b < ' ' || b > '~') && b != '\r' && b != '\n' && b != '\t' {
-			return false
-		}
-	}
-	return len(said) > 0
-}
+func readable(said []byte) bool { return snippet.Readable(said) }
 
 // span writes a duration as people do: 3 s, 500 ms.
 func span(d time.Duration) string {

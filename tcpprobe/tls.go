@@ -3,11 +3,11 @@ package tcpprobe
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"strconv"
 	"strings"
 	"time"
 
+	"netprobe/internal/certs"
 	"netprobe/probe"
 )
 
@@ -19,11 +19,16 @@ func (w *ascent) tls() *fault {
 		asked = true
 		return new(tls.Certificate), nil
 	}))
-	if f := w.phase("tls", func() *fault { return w.handshake(conn) }); f != nil {
-		const vague = "the server refused"
-		if said, ok := strings.CutPrefix(f.why, vague); ok && asked {
-			f.why = wantsClientCert + said
+	if f := w.phase("tls", func() *fault {
+		err := conn.Handshake()
+		if err == nil {
+			return nil
 		}
+		if why, ok := certs.WhyNot(err, w.wire.first, asked); ok {
+			return &fault{reason: probe.TLSFailed, why: why}
+		}
+		return w.broken(err, probe.TLSFailed)
+	}); f != nil {
 		return f
 	}
 	w.conn = conn
@@ -38,13 +43,14 @@ func (w *ascent) tls() *fault {
 	if asked {
 		w.tell("tls_client_cert", "requested", "client certificate requested")
 	}
-	v := judge(state.PeerCertificates, w.Roots, w.host(), time.Now())
+	v := certs.Judge(state.PeerCertificates, w.Roots, w.host(), time.Now())
 	w.learnCertificate(state.PeerCertificates, &v)
-	if v.err != nil && !w.Insecure {
-		return &fault{own: new(ours(v.err))}
-	}
-	if len(v.problems) > 0 && !w.Insecure {
-		return &fault{reason: probe.TLSFailed, why: v.why()}
+	switch {
+	case w.Insecure:
+	case v.Err != nil:
+		return &fault{own: new(ours(v.Err))}
+	case v.Bad():
+		return &fault{reason: probe.TLSFailed, why: v.Why()}
 	}
 	return nil
 }
@@ -55,7 +61,7 @@ func (w *ascent) config(clientCert func(*tls.CertificateRequestInfo) (*tls.Certi
 	c := &tls.Config{
 		ServerName:           w.host(), // an address is not sent (RFC 6066, section 3)
 		NextProtos:           w.alpn(),
-		InsecureSkipVerify:   true, // judge does it
+		InsecureSkipVerify:   true, // certs.Judge does it
 		GetClientCertificate: clientCert,
 	}
 	if w.Insecure {
@@ -86,64 +92,29 @@ func (w *ascent) alpn() []string {
 	return []string{"h2", "http/1.1"}
 }
 
-func (w *ascent) handshake(conn *tls.Conn) *fault {
-	err := conn.Handshake()
-	if err == nil {
-		return nil
-	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return &fault{reason: probe.TLSFailed, why: notTLS(w.wire.first)}
-	}
-	f := w.broken(err, probe.TLSFailed)
-	if version, ok := strings.CutPrefix(f.why, "server selected unsupported protocol version "); ok {
-		if v, err := strconv.ParseUint(version, 16, 16); err == nil {
-			f.why = "the server speaks " + tls.VersionName(uint16(v)) + " at most, which is too old to be safe"
-		}
-	}
-	return f
-}
-
-// notTLS says what a server answered instead.
-func notTLS(said []byte) string {
-	text := excerpt(said)
-	if text == "" || !readable([]byte(text)) {
-		return "answered in something that is not TLS"
-	}
-	return "answered in plain text: " + text
-}
-
 // learnCertificate adds what the certificate says, and what to think of it.
-func (w *ascent) learnCertificate(chain []*x509.Certificate, v *verdict) {
-	w.tell("tls_verdict", v.word(), v.why()) // valid is not worth the words
+func (w *ascent) learnCertificate(chain []*x509.Certificate, v *certs.Verdict) {
+	w.tell("tls_verdict", v.Word(), v.Why()) // valid is not worth the words
 	if len(chain) == 0 {
 		return
 	}
 	leaf := chain[0]
-	days := daysLeft(v.expires.Sub(v.now))
+	days := v.DaysLeft()
 	w.tell("tls_days_left", days, daysText(days))
-	w.learn("tls_expires", v.expires.UTC().Format(time.RFC3339))
-	w.learn("tls_subject", subject(leaf))
-	if names := namesOf(leaf); len(names) > 0 {
+	w.learn("tls_expires", v.Expires.UTC().Format(time.RFC3339))
+	w.learn("tls_subject", certs.Subject(leaf))
+	if names := certs.Names(leaf); len(names) > 0 {
 		few := names[:min(len(names), maxNames)]
 		for i := range few {
 			few[i] = clip(few[i], maxFact)
 		}
 		w.learn("tls_names", few)
 	}
-	w.learn("tls_issuer", organised(leaf.Issuer))
+	w.learn("tls_issuer", certs.Organised(leaf.Issuer))
 }
 
 // maxNames is how many names of a certificate are told.
 const maxNames = 5
-
-// daysLeft counts whole days; what is over by less than one is over by one.
-func daysLeft(left time.Duration) int {
-	days := int(left / (24 * time.Hour))
-	if left < 0 && days == 0 {
-		return -1
-	}
-	return days
-}
 
 // daysText says how many days are left; what is over, the verdict says.
 func daysText(days int) string {

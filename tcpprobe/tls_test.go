@@ -2,7 +2,6 @@ package tcpprobe
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"io"
 	"net"
 	"net/netip"
@@ -96,20 +95,6 @@ func TestCertificates(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// A certificate for clients is none for servers.
-func TestCertificateUsage(t *testing.T) {
-	ca, _ := root()
-	leaf := sign(t, ca, testName, []string{testName}, -day, day)
-	leaf.cert.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-	v := judge([]*x509.Certificate{leaf.cert}, ca.pool(), testName, time.Now())
-	if v.word() != "invalid" || v.why() != "certificate is not meant for servers" {
-		t.Errorf("%s: %s", v.word(), v.why())
-	}
-	if v := judge(nil, ca.pool(), testName, time.Now()); v.word() != "missing" {
-		t.Errorf("%s: %s", v.word(), v.why())
 	}
 }
 

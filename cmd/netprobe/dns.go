@@ -78,7 +78,7 @@ func (f *dnsFlags) prepare(cmd *cobra.Command, words []string) (*dnsRun, error) 
 	if err != nil {
 		return nil, err
 	}
-	s.tls, err = f.roots()
+	s.tls, err = f.roots(s.servers)
 	return s, err
 }
 

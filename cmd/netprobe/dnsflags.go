@@ -8,7 +8,7 @@ import (
 	"io"
 	"math"
 	"net/netip"
-	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"netprobe/dnsprobe"
+	"netprobe/internal/certs"
 	"netprobe/output"
 	"netprobe/rawsock"
 )
@@ -166,7 +167,7 @@ func (f *dnsFlags) readAnchors() error {
 	if f.anchor == "" {
 		return nil
 	}
-	file, err := os.Open(f.anchor)
+	file, err := openAsCaller(f.anchor)
 	if err != nil {
 		return usage("--anchor takes a file of DS or DNSKEY records", "cannot read anchors: %v", err)
 	}
@@ -215,7 +216,7 @@ const maxQuestions = 1_000_000
 func (f *dnsFlags) readQuestions(stdin io.Reader, types []string) ([]dnsprobe.Question, error) {
 	in, name := stdin, "stdin"
 	if f.file != "-" {
-		file, err := os.Open(f.file)
+		file, err := openAsCaller(f.file)
 		if err != nil {
 			return nil, usage("-f takes a file with a name on each line, or - for stdin", "cannot read names: %v", err)
 		}
@@ -267,14 +268,22 @@ func (f *dnsFlags) lineQuestions(words, types []string) ([]dnsprobe.Question, *f
 	return nil, usage("", "%v", err)
 }
 
-// roots reads the certificates of --ca.
-func (f *dnsFlags) roots() (dnsprobe.TLS, error) {
+// roots reads the certificates of --ca. Without those this host has some of its
+// own, if servers are to be judged.
+func (f *dnsFlags) roots(servers []dnsprobe.Server) (dnsprobe.TLS, error) {
 	t := dnsprobe.TLS{ServerName: f.servername, Insecure: f.insecure}
 	if f.ca == "" {
+		secure := slices.ContainsFunc(servers, func(s dnsprobe.Server) bool { return s.Transport == dnsprobe.DoT || s.Transport == dnsprobe.DoH })
+		if !secure || f.insecure {
+			return t, nil
+		}
+		if err := certs.CheckRoots(); err != nil {
+			return t, untested(err, noRootsHint+", or name some with --ca")
+		}
 		return t, nil
 	}
 	const hint = "--ca takes a file of certificates in PEM, as openssl x509 writes them"
-	file, err := os.Open(f.ca)
+	file, err := openAsCaller(f.ca)
 	if err != nil {
 		return t, usage(hint, "cannot read certificates: %v", err)
 	}

@@ -71,6 +71,9 @@ func (f *layerFlags) check(fs *pflag.FlagSet) error {
 	return nil
 }
 
+// noRootsHint is what to do where there are no certificates of authorities.
+const noRootsHint = "install them (ca-certificates on Debian and Alpine), name a file of them in SSL_CERT_FILE, or judge none with --insecure"
+
 // ready returns what is to be asked above a connection, nil if nothing, unless
 // this host cannot judge the answers.
 func (f *layerFlags) ready(run *runFlags) (*tcpprobe.Climb, error) {
@@ -78,7 +81,7 @@ func (f *layerFlags) ready(run *runFlags) (*tcpprobe.Climb, error) {
 		return nil, nil
 	}
 	if err := f.climb.Check(); err != nil {
-		return nil, untested(err, "install them (ca-certificates on Debian and Alpine), name a file of them in SSL_CERT_FILE, or judge none with --insecure")
+		return nil, untested(err, noRootsHint)
 	}
 	f.climb.Agent = "netprobe/" + version()
 	f.climb.Timeout = run.timeout

@@ -1,22 +1,28 @@
-package tcpprobe
+// Package certs says what to think of a server's certificate (RFC 5280, RFC 9525)
+// and of how a TLS handshake ended, in the same words for whoever asks.
+//
+// What surprises: the TLS library is to be told to take any certificate, and
+// Judge to judge the chain then. The library stops at the first thing that is
+// wrong; people want to hear of all.
+package certs
 
 import (
 	"bytes"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
+
+	"netprobe/internal/snippet"
 )
 
-// verdict is what to think of a certificate chain (RFC 5280, RFC 9525).
-type verdict struct {
-	now      time.Time
-	expires  time.Time // when the first certificate of the chain does; of the chain that was sent where none can be trusted
+// A Verdict is what to think of a chain of certificates.
+type Verdict struct {
+	Expires  time.Time // when the first certificate of the chain does; of the chain that was sent where none can be trusted
+	Err      error     // why there is no verdict: a trouble of this host
 	problems []problem // in the order in which people want to hear of them
-	err      error     // why there is no verdict: a trouble of this host
+	now      time.Time
 }
 
 // problem is one thing that is wrong with a chain.
@@ -25,19 +31,19 @@ type problem struct {
 	why  string // for people
 }
 
-// word is what is wrong in the first place, for machines.
-func (v *verdict) word() string {
+// Word is what is wrong in the first place, for machines.
+func (v *Verdict) Word() string {
 	switch {
 	case len(v.problems) > 0:
 		return v.problems[0].word
-	case v.err != nil:
+	case v.Err != nil:
 		return "unknown"
 	}
 	return "valid"
 }
 
-// why says all that is wrong, for people.
-func (v *verdict) why() string {
+// Why says all that is wrong, for people.
+func (v *Verdict) Why() string {
 	var b strings.Builder
 	for i, p := range v.problems {
 		if i > 0 {
@@ -48,19 +54,45 @@ func (v *verdict) why() string {
 	return b.String()
 }
 
-func (v *verdict) add(word, format string, args ...any) {
+// DaysLeft counts whole days; what is over by less than one is over by one.
+func (v *Verdict) DaysLeft() int {
+	left := v.Expires.Sub(v.now)
+	days := int(left / (24 * time.Hour))
+	if left < 0 && days == 0 {
+		return -1
+	}
+	return days
+}
+
+// Bad reports whether anything is wrong.
+func (v *Verdict) Bad() bool { return len(v.problems) > 0 }
+
+func (v *Verdict) add(word, format string, args ...any) {
 	v.problems = append(v.problems, problem{word, fmt.Sprintf(format, args...)})
 }
 
-// judge judges the chain that a server named host sent.
-func judge(chain []*x509.Certificate, roots *x509.CertPool, host string, now time.Time) verdict {
-	v := verdict{now: now}
+// ErrNoRoots is why no certificate can be judged.
+var ErrNoRoots = errors.New("this host has no CA certificates to judge those of servers by")
+
+// CheckRoots returns why this host could judge no certificate.
+func CheckRoots() error {
+	roots, err := x509.SystemCertPool()
+	if err != nil || roots.Equal(x509.NewCertPool()) {
+		return ErrNoRoots
+	}
+	return nil
+}
+
+// Judge judges the chain that a server with that name or address sent; nil roots
+// are those of this host.
+func Judge(chain []*x509.Certificate, roots *x509.CertPool, host string, now time.Time) Verdict {
+	v := Verdict{now: now}
 	if len(chain) == 0 {
 		v.add("missing", "the server has no certificate")
 		return v
 	}
 	leaf := chain[0]
-	v.expires = earliest(chain)
+	v.Expires = earliest(chain)
 	v.judgeTime("certificate", leaf)
 	v.judgeTrust(chain, roots)
 	if err := leaf.VerifyHostname(host); err != nil {
@@ -70,7 +102,7 @@ func judge(chain []*x509.Certificate, roots *x509.CertPool, host string, now tim
 }
 
 // judgeTime looks at the dates of one certificate.
-func (v *verdict) judgeTime(what string, c *x509.Certificate) {
+func (v *Verdict) judgeTime(what string, c *x509.Certificate) {
 	switch {
 	case v.now.After(c.NotAfter):
 		v.add("expired", "%s expired %s ago", what, age(v.now.Sub(c.NotAfter)))
@@ -81,7 +113,7 @@ func (v *verdict) judgeTime(what string, c *x509.Certificate) {
 
 // judgeTrust looks for a way from the leaf to a root. Dates of the leaf are not
 // its matter: it is looked at within them, so that all that is wrong is found.
-func (v *verdict) judgeTrust(chain []*x509.Certificate, roots *x509.CertPool) {
+func (v *Verdict) judgeTrust(chain []*x509.Certificate, roots *x509.CertPool) {
 	leaf := chain[0]
 	at := v.now
 	switch {
@@ -96,18 +128,18 @@ func (v *verdict) judgeTrust(chain []*x509.Certificate, roots *x509.CertPool) {
 	}
 	ways, err := leaf.Verify(o)
 	if err == nil {
-		v.expires = latest(ways)
+		v.Expires = latest(ways)
 		return
 	}
 	if _, ok := errors.AsType[x509.SystemRootsError](err); ok {
-		v.err = ErrNoRoots
+		v.Err = ErrNoRoots
 		return
 	}
 	v.distrust(chain, err, at)
 }
 
 // distrust says why no way to a root was found.
-func (v *verdict) distrust(chain []*x509.Certificate, err error, at time.Time) {
+func (v *Verdict) distrust(chain []*x509.Certificate, err error, at time.Time) {
 	leaf := chain[0]
 	_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
 	invalid, _ := errors.AsType[x509.CertificateInvalidError](err)
@@ -115,9 +147,9 @@ func (v *verdict) distrust(chain []*x509.Certificate, err error, at time.Time) {
 	case unknown && selfSigned(leaf):
 		v.add("self-signed", "certificate is self-signed")
 	case unknown && len(chain) == 1:
-		v.add("unknown-authority", "certificate is signed by the unknown authority %s, and no intermediate certificate was sent", organised(leaf.Issuer))
+		v.add("unknown-authority", "certificate is signed by the unknown authority %s, and no intermediate certificate was sent", Organised(leaf.Issuer))
 	case unknown:
-		v.add("unknown-authority", "certificate is signed by the unknown authority %s", organised(chain[len(chain)-1].Issuer))
+		v.add("unknown-authority", "certificate is signed by the unknown authority %s", Organised(chain[len(chain)-1].Issuer))
 	case invalid.Cert != nil && invalid.Reason == x509.Expired && at.Equal(v.now):
 		v.judgeTime(role(invalid.Cert), invalid.Cert)
 	case invalid.Cert != nil && invalid.Reason == x509.Expired:
@@ -126,16 +158,16 @@ func (v *verdict) distrust(chain []*x509.Certificate, err error, at time.Time) {
 	case invalid.Cert != nil && invalid.Reason == x509.IncompatibleUsage:
 		v.add("invalid", "certificate is not meant for servers")
 	default:
-		v.add("invalid", "certificate is not valid: %s", clip(strings.TrimPrefix(err.Error(), "x509: "), maxExcerpt))
+		v.add("invalid", "certificate is not valid: %s", snippet.Clip(strings.TrimPrefix(err.Error(), "x509: "), snippet.Max))
 	}
 }
 
 // role names a certificate that is not the server's own.
 func role(c *x509.Certificate) string {
 	if selfSigned(c) {
-		return "root certificate " + subject(c)
+		return "root certificate " + Subject(c)
 	}
-	return "intermediate certificate " + subject(c)
+	return "intermediate certificate " + Subject(c)
 }
 
 func selfSigned(c *x509.Certificate) bool {
@@ -162,59 +194,6 @@ func latest(ways [][]*x509.Certificate) time.Time {
 		}
 	}
 	return at
-}
-
-// wrongName says for what names the certificate is instead.
-func wrongName(leaf *x509.Certificate, host string) string {
-	names := namesOf(leaf)
-	if len(names) == 0 {
-		return "certificate is for no name at all (it has no subject alternative names), not for " + host
-	}
-	const few = 3
-	more := ""
-	if len(names) > few {
-		more = fmt.Sprintf(" and %d more", len(names)-few)
-		names = names[:few]
-	}
-	for i := range names {
-		names[i] = clip(names[i], maxExcerpt)
-	}
-	return fmt.Sprintf("certificate is for %s%s, not for %s", strings.Join(names, ", "), more, host)
-}
-
-// namesOf returns the names and addresses a certificate is for (RFC 9525: the
-// common name is none).
-func namesOf(c *x509.Certificate) []string {
-	names := append([]string(nil), c.DNSNames...)
-	for _, ip := range c.IPAddresses {
-		if a, ok := netip.AddrFromSlice(ip); ok {
-			names = append(names, a.Unmap().String())
-		}
-	}
-	return names
-}
-
-// subject names whose certificate it is, shortly.
-func subject(c *x509.Certificate) string {
-	if name := organised(c.Subject); name != "" {
-		return name
-	}
-	if names := namesOf(c); len(names) > 0 {
-		return clip(names[0], maxExcerpt)
-	}
-	return "without a name"
-}
-
-// organised is the organisation and the common name of a distinguished name.
-func organised(n pkix.Name) string {
-	name := n.CommonName
-	if len(n.Organization) > 0 && !strings.Contains(name, n.Organization[0]) {
-		name = strings.TrimSpace(n.Organization[0] + " " + name)
-	}
-	if name == "" {
-		name = n.String()
-	}
-	return clip(name, maxExcerpt)
 }
 
 // age writes how long ago something was in the largest unit that is full.
