@@ -189,9 +189,11 @@ func TestLiveConnectsRejectedAtOnce(t *testing.T) {
 	for i := range flavours {
 		for _, host := range append(farHosts, beyondHosts...) {
 			to := netip.AddrPortFrom(netip.MustParseAddr(host), uint16(1000+i))
-			a := solo{l, newConnects(t)}.Ask(t.Context(), crew.Try{To: to, N: 1, Timeout: 900 * ms})
-			if want, from := portVerdict(to); fmt.Sprint(a.Status, " ", a.Reason, " ", probe.StateOfPort(&a.Result, false)) != want || a.From.String() != from {
-				t.Errorf("%v: %v %v from %v, want %s from %s", to, a.Status, a.Reason, a.From, want, from)
+			for _, asker := range []crew.Asker{solo{l, newConnects(t)}, inside{l, newDialer(&rawsock.Config{})}} {
+				a := asker.Ask(t.Context(), crew.Try{To: to, N: 1, Timeout: 900 * ms})
+				if want, from := portVerdict(to); fmt.Sprint(a.Status, " ", a.Reason, " ", probe.StateOfPort(&a.Result, false)) != want || a.From.String() != from {
+					t.Errorf("%T: %v: %v %v from %v, want %s from %s", asker, to, a.Status, a.Reason, a.From, want, from)
+				}
 			}
 		}
 	}
