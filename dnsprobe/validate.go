@@ -337,7 +337,7 @@ func (v *validator) redirect(ctx context.Context, a *alias, j *judged, name stri
 			return "", f
 		}
 		target, f := substitute(name, s)
-		if f == nil && aliased && targetOf(cname) != target {
+		if f == nil && aliased && targetOf(cname.rrs[0]) != target {
 			f = bogus("%v is not what the DNAME of %s makes of it", cname, show(s.name))
 		}
 		return target, f
@@ -345,23 +345,32 @@ func (v *validator) redirect(ctx context.Context, a *alias, j *judged, name stri
 	if !aliased {
 		return "", nil
 	}
-	if slices.ContainsFunc(cname.rrs, func(rr dns.RR) bool { return !dns.IsDuplicate(rr, cname.rrs[0]) }) {
+	if severalTargets(cname) {
 		return "", bogus("%s is an alias of several names", show(name))
 	}
-	return targetOf(cname), v.judge(ctx, a.msg, cname, j)
+	return targetOf(cname.rrs[0]), v.judge(ctx, a.msg, cname, j)
 }
 
-func targetOf(cname rrset) string {
-	if c, ok := cname.rrs[0].(*dns.CNAME); ok {
-		return dns.CanonicalName(c.Target)
+// targetOf returns where a CNAME or DNAME points to, in canonical form.
+func targetOf(rr dns.RR) string {
+	switch rr := rr.(type) {
+	case *dns.CNAME:
+		return dns.CanonicalName(rr.Target)
+	case *dns.DNAME:
+		return dns.CanonicalName(rr.Target)
 	}
 	return ""
+}
+
+// severalTargets reports whether the records of a set of aliases differ.
+func severalTargets(set rrset) bool {
+	return slices.ContainsFunc(set.rrs, func(rr dns.RR) bool { return targetOf(rr) != targetOf(set.rrs[0]) })
 }
 
 // substitute puts the target of a DNAME in the place of its owner.
 func substitute(name string, set rrset) (string, *flaw) {
 	d, ok := set.rrs[0].(*dns.DNAME)
-	if !ok || slices.ContainsFunc(set.rrs, func(rr dns.RR) bool { return !dns.IsDuplicate(rr, d) }) {
+	if !ok || severalTargets(set) {
 		return "", bogus("%v is not one record", set)
 	}
 	made := name[:len(name)-len(set.name)]
