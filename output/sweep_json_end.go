@@ -133,8 +133,8 @@ func failureError(reason probe.Reason, err error) recordError {
 func (v *sweepJSON) endSubnets(at time.Time) error {
 	b := v.buf[:0]
 	rows := v.h.Sweep.Stats.Subnets()
-	for i := range rows {
-		b = v.appendSubnet(b, &rows[i], at)
+	for i, n := range rows {
+		b = v.appendSubnet(b, n, at)
 		if len(b) < sweepChunk && i < len(rows)-1 {
 			continue
 		}

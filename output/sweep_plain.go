@@ -69,8 +69,8 @@ func (v *sweepText) endSubnets() error {
 	}
 	g := newSubnetGrid(v.o, rows)
 	b := g.appendTitles(v.apart())
-	for i := range rows {
-		b = g.appendRow(b, &rows[i])
+	for _, n := range rows {
+		b = g.appendRow(b, n)
 		if len(b) >= sweepChunk {
 			if err := v.write(b); err != nil {
 				return err

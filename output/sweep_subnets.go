@@ -29,21 +29,21 @@ func subnetName(n *stats.Subnet) string {
 // its lines are made one by one.
 type subnetGrid struct {
 	look   Options
-	rows   []stats.Subnet
+	rows   []*stats.Subnet
 	states []int // places in subnetColumns
 	widths []int // of the name, of hosts, of each state
 }
 
-func newSubnetGrid(o Options, rows []stats.Subnet) *subnetGrid {
+func newSubnetGrid(o Options, rows []*stats.Subnet) *subnetGrid {
 	g := &subnetGrid{look: o, rows: rows}
 	var most [len(subnetColumns)]uint64
 	var hosts uint64
 	name := len("subnet")
-	for i := range rows {
-		name = max(name, len(subnetName(&rows[i])))
-		hosts = max(hosts, rows[i].Hosts())
+	for _, n := range rows {
+		name = max(name, len(subnetName(n)))
+		hosts = max(hosts, n.Hosts())
 		for c := range subnetColumns {
-			most[c] = max(most[c], rows[i].Count(subnetColumns[c].state))
+			most[c] = max(most[c], n.Count(subnetColumns[c].state))
 		}
 	}
 	g.widths = []int{name, max(len("hosts"), len(grouped(hosts)))}

@@ -122,12 +122,11 @@ func (t *traceRow) addHop(p *probe.Path) {
 		r.Detail = nil
 		own = append(own, r)
 	}
-	slices.SortStableFunc(own, func(a, b probe.Result) int { return cmp.Compare(a.Seq, b.Seq) })
-	for i, r := range own {
+	for i, r := range inOrder(own) {
 		if p.MTU != nil && i == len(own)-1 {
 			r.Detail = p.MTU
 		}
-		t.add(r)
+		t.add(*r)
 	}
 }
 

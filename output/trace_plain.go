@@ -1,7 +1,6 @@
 package output
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -75,8 +74,7 @@ func (v *tracePlain) advance() error {
 		if !v.headed {
 			b = v.appendHeader(b, row.Probes[0].Target, nil)
 		}
-		slices.SortFunc(row.Probes, func(a, b probe.Result) int { return cmp.Compare(a.Seq, b.Seq) })
-		b = v.appendHop(b, row, row.Probes)
+		b = v.appendHop(b, row, inOrder(row.Probes))
 		v.printed = ttl
 		delete(v.probes, ttl)
 	}
@@ -178,8 +176,8 @@ func (v *tracePlain) below(r *probe.Result, p *probe.Path, rows []*hopRow) []str
 // shown returns the probes of a hop that a line has room for: the first ones of
 // the flow and size that all hops were asked with, and one of each further
 // address. Those whose outcome is open are not among them: a star is silence.
-func (v *tracePlain) shown(p *probe.Path, hop *probe.PathHop) []probe.Result {
-	var out, others []probe.Result
+func (v *tracePlain) shown(p *probe.Path, hop *probe.PathHop) []*probe.Result {
+	var out, others []*probe.Result
 	size := usualSize(p)
 	for i := range hop.Probes {
 		r := &hop.Probes[i]
@@ -187,13 +185,13 @@ func (v *tracePlain) shown(p *probe.Path, hop *probe.PathHop) []probe.Result {
 		switch {
 		case r.Status == probe.Pending || r.Status == probe.Failed || d != nil && d.Size != size:
 		case len(out) < v.t.count() && (d == nil || d.Flow == p.Flow):
-			out = append(out, *r)
+			out = append(out, r)
 		case r.From.IsValid():
-			others = append(others, *r)
+			others = append(others, r)
 		}
 	}
 	for _, r := range others {
-		if !slices.ContainsFunc(out, func(o probe.Result) bool { return o.From == r.From }) {
+		if !slices.ContainsFunc(out, func(o *probe.Result) bool { return o.From == r.From }) {
 			out = append(out, r)
 		}
 	}
@@ -208,7 +206,7 @@ func answeredFrom(hops []probe.PathHop) bool {
 // appendHop appends the line of one hop, none for a hop that was not probed:
 // " 4  gw.example (192.0.2.1) <MPLS:L=16,E=0,S=1,T=1>  12.976 ms !X *". A hop that
 // nothing is known about yet has an ellipsis: it is there, though.
-func (v *tracePlain) appendHop(b []byte, hop *probe.PathHop, probes []probe.Result) []byte {
+func (v *tracePlain) appendHop(b []byte, hop *probe.PathHop, probes []*probe.Result) []byte {
 	switch {
 	case len(hop.Probes) == 0:
 		return b
@@ -217,8 +215,7 @@ func (v *tracePlain) appendHop(b []byte, hop *probe.PathHop, probes []probe.Resu
 	}
 	b = fmt.Appendf(b, "%2d ", hop.TTL)
 	previous, labels := "", ""
-	for i := range probes {
-		r := &probes[i]
+	for _, r := range probes {
 		if !r.From.IsValid() {
 			b = append(b, " *"...)
 			continue

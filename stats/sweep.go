@@ -235,4 +235,4 @@ func (s *Sweep) Summary() SweepSummary {
 // first, and at the end those of the hosts in none of them, if there are any.
 // Their sum is that of all hosts. It returns nil unless subnets were asked for;
 // the slice is valid until the next Record.
-func (s *Sweep) Subnets() []Subnet { return s.subnets.sorted() }
+func (s *Sweep) Subnets() []*Subnet { return s.subnets.sorted() }

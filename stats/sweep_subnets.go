@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 )
@@ -29,8 +30,7 @@ func (n *Subnet) Hosts() uint64 {
 // subnets counts hosts by subnet.
 type subnets struct {
 	bits4, bits6 int
-	index        map[netip.Prefix]int32 // place in list
-	list         []Subnet
+	list         map[netip.Prefix]*Subnet
 	others       Subnet // hosts of another family, without address, or beyond maxSubnets
 }
 
@@ -55,27 +55,24 @@ func (n *subnets) of(a netip.Addr) *Subnet {
 	if err != nil {
 		return &n.others
 	}
-	if i, ok := n.index[p]; ok {
-		return &n.list[i]
+	if s := n.list[p]; s != nil {
+		return s
 	}
 	if len(n.list) == maxSubnets {
 		return &n.others
 	}
-	if n.index == nil {
-		n.index = make(map[netip.Prefix]int32)
+	if n.list == nil {
+		n.list = make(map[netip.Prefix]*Subnet)
 	}
-	n.index[p] = int32(len(n.list))
-	n.list = append(n.list, Subnet{Prefix: p})
-	return &n.list[len(n.list)-1]
+	s := &Subnet{Prefix: p}
+	n.list[p] = s
+	return s
 }
 
-func (n *subnets) sorted() []Subnet {
-	slices.SortFunc(n.list, func(a, b Subnet) int { return a.Prefix.Addr().Compare(b.Prefix.Addr()) })
-	for i := range n.list {
-		n.index[n.list[i].Prefix] = int32(i)
+func (n *subnets) sorted() []*Subnet {
+	rows := slices.SortedFunc(maps.Values(n.list), func(a, b *Subnet) int { return a.Prefix.Addr().Compare(b.Prefix.Addr()) })
+	if n.others.Hosts() > 0 {
+		rows = append(rows, &n.others)
 	}
-	if n.others.Hosts() == 0 {
-		return n.list
-	}
-	return append(n.list, n.others)
+	return rows
 }

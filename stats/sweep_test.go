@@ -246,7 +246,7 @@ func compareModel(t *testing.T, seed uint64, s *stats.Sweep, m *model) {
 func compareSubnets(t *testing.T, seed uint64, s *stats.Sweep, m *model) {
 	t.Helper()
 	rows := s.Subnets()
-	if !slices.IsSortedFunc(rows, func(a, b stats.Subnet) int { return cmp.Or(a.Prefix.Addr().Compare(b.Prefix.Addr())) }) {
+	if !slices.IsSortedFunc(rows, func(a, b *stats.Subnet) int { return cmp.Or(a.Prefix.Addr().Compare(b.Prefix.Addr())) }) {
 		t.Fatalf("seed %d: subnets are not in order: %v", seed, rows)
 	}
 	var sum uint64

@@ -15,8 +15,8 @@ type partial struct {
 	start  int    // where its payload begins
 	next   int
 	proto  uint8
-	pieces []piece
-	wire   int // bytes of the largest fragment
+	pieces []piece // by offset
+	wire   int     // bytes of the largest fragment
 }
 
 type piece struct {
@@ -58,7 +58,8 @@ func (r *reassembler) add(p *Packet, f *fragment) bool {
 	if f.offset == 0 {
 		part.first, part.start, part.next = slices.Clone(p.Raw), f.start, f.next
 	}
-	part.pieces = append(part.pieces, piece{f.offset, slices.Clone(p.Raw[f.start:]), !f.more})
+	at, _ := slices.BinarySearchFunc(part.pieces, f.offset, func(p piece, offset int) int { return p.offset - offset })
+	part.pieces = slices.Insert(part.pieces, at, piece{f.offset, slices.Clone(p.Raw[f.start:]), !f.more})
 	payload, ok := part.join()
 	if !ok {
 		return false
@@ -77,7 +78,6 @@ func (part *partial) join() ([]byte, bool) {
 	if part.first == nil {
 		return nil, false
 	}
-	slices.SortFunc(part.pieces, func(a, b piece) int { return a.offset - b.offset })
 	var payload []byte
 	for _, x := range part.pieces {
 		if x.offset > len(payload) {
