@@ -113,7 +113,7 @@ func (e *Engine) give(h *host, now time.Duration, most int, hurry, finish bool) 
 		}
 		e.pacer.Take(now)
 		if h.limit != nil {
-			h.limit.Sent(now)
+			h.limit.Sent(now, h.ports[p].tries == 0, h.asked)
 		}
 		h.window.open++
 		e.window.open++

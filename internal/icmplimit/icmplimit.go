@@ -29,6 +29,7 @@
 package icmplimit
 
 import (
+	"cmp"
 	"math"
 	"math/bits"
 	"slices"
@@ -40,7 +41,7 @@ import (
 type Limit struct {
 	state     state
 	since     time.Duration // when that began
-	told      int           // answers in all
+	told      int           // answers since the start or the last acquittal
 	recovered int           // those of ports that had been silent
 	shown     int           // those of them that came under suspicion
 	heard     time.Duration // when the last of these came
@@ -54,12 +55,14 @@ type Limit struct {
 	high    float64         // what it is at most, likewise
 	stale   bool            // period is to be computed anew
 
-	open   []time.Duration // tries that may still be answered
-	last   time.Duration   // when the last try left
-	ended  int             // tries that were answered or given up
-	early  int             // how many of the first sample of them were answered
-	recent uint32          // which of the last sample of them were: a bit each
-	mute   int             // how many were not since one of a port that had been silent was
+	open   []try         // tries since the first that may still be answered
+	out    int           // those of them that may be
+	last   time.Duration // when the last try left
+	asked  int           // ports that were asked then and had no answer
+	ended  int           // first tries of ports of which is known whether they were answered
+	early  int           // how many of the first sample of them were answered
+	recent uint32        // which of the last sample of them were: a bit each
+	mute   int           // tries that were not answered since one of a port that had been silent was
 
 	// The bucket as this side imagines it, once the limit is known.
 	level float64
@@ -75,10 +78,19 @@ const (
 	limited              // it has one
 )
 
+// try is one that left.
+type try struct {
+	at       time.Duration
+	first    bool // of its port
+	answered bool
+}
+
 // A limit is suspected where at least one in suspectPart of the answers is from a
-// port that had been silent, or where of the first tries at least minEarly were
-// answered and of the last a quarter of that or less. Under suspicion minShown such
-// ports make it known: if it was loss alone, the interval is what tries took anyway.
+// port that had been silent, or where of the first ports at least minEarly answered
+// their first try and of the last a quarter of that or less. (Of later tries this says
+// nothing: they are at the ports that are silent anyway.) Under suspicion minShown
+// ports that had been silent make it known: if it was loss alone, the interval is what
+// tries took anyway.
 const (
 	minShown    = 4
 	suspectPart = 8
@@ -88,12 +100,14 @@ const (
 
 // Under suspicion the gap between tries grows with each that is not answered, and
 // shrinks with each that is. If for acquittal no port that had been silent answers,
-// and of so many tries, the host has no limit that matters.
+// and of acquittalTries, or where there are few ports of a few at each, the host has
+// no limit that matters.
 const (
 	minGap         = 100 * time.Microsecond
 	maxGap         = 50 * time.Millisecond
 	acquittal      = 5 * time.Second
 	acquittalTries = 64
+	acquittalEach  = 3
 )
 
 // window is how many answers and dry tries the estimate goes by: enough to
@@ -101,12 +115,14 @@ const (
 // random), few enough to follow a limit that changes.
 const window = 512
 
-// Sent tells that a try left.
-func (l *Limit) Sent(at time.Duration) {
+// Sent tells that a try left: the first of its port, or another one. Asked is how
+// many ports there are, this one among them, that were asked and have no answer.
+func (l *Limit) Sent(at time.Duration, first bool, asked int) {
 	l.advance(at)
 	l.level--
-	l.last = at
-	l.open = append(l.open, at)
+	l.last, l.asked = at, asked
+	l.open = append(l.open, try{at: at, first: first})
+	l.out++
 }
 
 // Answered tells that the host itself said port-unreachable, at, to the try that
@@ -118,16 +134,49 @@ func (l *Limit) Answered(sent, at, missed time.Duration) {
 	l.slowest = max(at-sent, l.slowest-l.slowest/16)
 	l.answers = insert(l.answers, sent)
 	l.stale = true
-	if i, ok := slices.BinarySearch(l.open, sent); ok {
-		l.open = slices.Delete(l.open, i, i+1)
-		l.end(true)
-	} else if sent >= l.since {
-		l.level-- // it was given up too early
-	}
-	if missed >= 0 {
+	l.gap = max(l.gap/2, minGap)
+	first := missed < 0
+	if !first {
 		l.recover(at, missed)
 	}
+	if l.close(sent, first) {
+		l.settle(at)
+	} else {
+		l.amend(sent, at, first)
+	}
 	l.judge(at)
+}
+
+// close notes that a try was answered. It reports false if that was given up.
+func (l *Limit) close(sent time.Duration, first bool) bool {
+	i, _ := slices.BinarySearchFunc(l.open, sent, func(t try, at time.Duration) int { return cmp.Compare(t.at, at) })
+	found := -1
+	for ; i < len(l.open) && l.open[i].at == sent; i++ {
+		if !l.open[i].answered && (found < 0 || l.open[i].first == first) {
+			found = i
+		}
+	}
+	if found < 0 {
+		return false
+	}
+	l.open[found].answered = true
+	l.out--
+	return true
+}
+
+// amend takes back what was made of giving up a try that was answered after all:
+// maybe it was this process that had no turn, and the answer was there.
+func (l *Limit) amend(sent, now time.Duration, first bool) {
+	l.mute = max(0, l.mute-1)
+	if first {
+		l.note(true)
+	}
+	if sent >= l.since {
+		l.level--
+	}
+	if l.state == suspect && l.recovered == 0 && !l.dwindled() {
+		l.state, l.since = free, now
+	}
 }
 
 // recover notes that a port answered now that had not at missed: it was dry then.
@@ -141,18 +190,39 @@ func (l *Limit) recover(at, missed time.Duration) {
 	}
 }
 
-// end notes what became of a try.
-func (l *Limit) end(answered bool) {
+// settle takes those tries from the front of open of which is known by now what
+// became of them, and returns how many were given up. They are looked at in the order
+// in which they left: as silence takes longer than an answer, the last to end are
+// silent in any case.
+func (l *Limit) settle(now time.Duration) (given int) {
+	n, patience := 0, l.patience()
+	for _, t := range l.open {
+		if !t.answered {
+			if now-t.at < patience {
+				break
+			}
+			given++
+			l.gap = min(l.gap+l.gap/4, maxGap)
+		}
+		if t.first {
+			l.note(t.answered)
+		}
+		n++
+	}
+	l.open = slices.Delete(l.open, 0, n)
+	l.out -= given
+	l.mute += given
+	return given
+}
+
+// note is told what became of the first try of a port.
+func (l *Limit) note(answered bool) {
 	l.recent <<= 1
 	if answered {
-		l.gap = max(l.gap/2, minGap)
 		l.recent |= 1
 		if l.ended < sample {
 			l.early++
 		}
-	} else {
-		l.gap = min(l.gap+l.gap/4, maxGap)
-		l.mute++
 	}
 	l.ended++
 }
@@ -163,18 +233,24 @@ func (l *Limit) judge(now time.Duration) {
 	case l.state == suspect && l.shown >= minShown:
 		l.state, l.since = limited, now
 		l.level, l.at = 0, now
-	case l.state == free && (l.recovered > 0 && l.recovered*suspectPart >= l.told && l.mute < acquittalTries || l.dwindled()):
+	case l.state == free && (l.recovered > 0 && l.recovered*suspectPart >= l.told && !l.steady() || l.dwindled()):
 		l.state, l.since, l.heard = suspect, now, now
 		l.mute, l.shown, l.gap = 0, 0, time.Millisecond
-	case l.state == suspect && now-l.heard >= acquittal && l.mute >= acquittalTries:
+	case l.state == suspect && now-l.heard >= acquittal && l.mute >= min(acquittalTries, acquittalEach*l.asked):
 		l.state, l.since = free, now
-		l.early, l.ended = 0, 0 // what comes from now on is judged by itself
+		l.early, l.ended, l.told, l.recovered = 0, 0, 0, 0 // what comes from now on is judged by itself
 	}
 }
 
 // dwindled reports whether far less is answered than at first.
 func (l *Limit) dwindled() bool {
 	return l.ended >= 2*sample && l.early >= minEarly && 4*bits.OnesCount32(l.recent) <= l.early
+}
+
+// steady reports whether about as much is answered as at first: what is not is lost,
+// as a bucket would have run dry.
+func (l *Limit) steady() bool {
+	return l.ended >= 2*sample && l.early >= minEarly && 4*bits.OnesCount32(l.recent) >= 3*l.early
 }
 
 // insert keeps the last of times, which are sorted.
@@ -247,7 +323,7 @@ func (l *Limit) Next(now time.Duration) time.Duration {
 	}
 	at := now + time.Duration((1-l.level)*pace(period)) + 1
 	if len(l.open) > 0 {
-		at = min(at, l.open[0]+l.patience()) // it may give its token back
+		at = min(at, l.open[0].at+l.patience()) // it may give its token back
 	}
 	return max(at, now+1)
 }
@@ -255,7 +331,7 @@ func (l *Limit) Next(now time.Duration) time.Duration {
 // patience is how long an answer is waited for before its token counts as
 // still there.
 func (l *Limit) patience() time.Duration {
-	if l.told == 0 {
+	if len(l.answers) == 0 {
 		return time.Second
 	}
 	return 2*l.slowest + catchUp
@@ -263,12 +339,7 @@ func (l *Limit) patience() time.Duration {
 
 // advance brings all up to now: tries are given up, and tokens come.
 func (l *Limit) advance(now time.Duration) {
-	given := 0
-	for given < len(l.open) && now-l.open[given] >= l.patience() {
-		given++
-		l.end(false)
-	}
-	l.open = slices.Delete(l.open, 0, given)
+	given := l.settle(now)
 	if given > 0 {
 		l.judge(now)
 	}
@@ -277,7 +348,7 @@ func (l *Limit) advance(now time.Duration) {
 		return
 	}
 	// What is under way has its tokens, and is part of what a bucket may hold.
-	full := max(minBurst, float64(catchUp+l.patience())/float64(period)) - float64(len(l.open))
+	full := max(minBurst, float64(catchUp+l.patience())/float64(period)) - float64(l.out)
 	if now > l.at {
 		l.level += float64(now-l.at) / pace(period)
 		l.at = now

@@ -70,7 +70,7 @@ func TestMixed(t *testing.T) {
 			{300, 300, newPeerBucket(time.Second), 0, 400 * time.Second},
 			{50, 950, newPeerBucket(time.Second), 0, 500 * time.Second},
 			{300, 300, newPeerBucket(time.Second), 0.1, 500 * time.Second},
-			{500, 500, &perSecond{most: 200}, 0, 90 * time.Second},
+			{500, 500, &perSecond{most: 200}, 0, 120 * time.Second},
 			{500, 500, none{}, 0, 12 * time.Second},
 			{500, 500, none{}, 0.1, 15 * time.Second},
 			{0, 1000, none{}, 0.1, 8 * time.Second},
@@ -95,6 +95,89 @@ func TestMixed(t *testing.T) {
 	}
 }
 
+// Who looks late at what has come finds no limit: neither after a pause in which
+// answers waited, nor where the last to be asked are the ports that are silent.
+func TestNoTurn(t *testing.T) {
+	var l Limit
+	now := time.Duration(0)
+	answer := func(sent time.Duration) { l.Answered(sent, sent+ms/10, -1) }
+	for range sample {
+		l.Sent(now, true, 1)
+		answer(now)
+		now += ms
+	}
+	paused := now
+	for range 4 * sample {
+		l.Sent(now, true, 4*sample)
+		now += ms / 100
+	}
+	now += 100 * ms
+	l.Next(now)
+	if !l.Suspect() {
+		t.Error("no suspicion where nothing is answered any more")
+	}
+	for i := range 4 * sample {
+		answer(paused + time.Duration(i)*ms/100)
+	}
+	if l.Suspect() {
+		t.Error("a limit is suspected though all was answered")
+	}
+	for range 4 * sample { // one port that is silent, again and again
+		l.Sent(now, false, 1)
+		now += 400 * ms
+		l.Next(now)
+	}
+	if l.Suspect() || !l.Covered(now-400*ms) {
+		t.Error("a limit is suspected for one silent port")
+	}
+}
+
+// Answers are there before silence is: that the last to end are silent is no sign.
+func TestHalfSilent(t *testing.T) {
+	var l Limit
+	for i := range 8 * sample {
+		l.Sent(0, true, i+1)
+	}
+	for range 4 * sample {
+		l.Answered(0, ms, -1)
+	}
+	l.Next(time.Second)
+	if l.Suspect() {
+		t.Error("a limit is suspected where half of the ports are silent")
+	}
+}
+
+// Where only one port is left to ask, suspicion ends as soon as where there are many.
+func TestAcquittal(t *testing.T) {
+	for _, tc := range []struct {
+		asked int
+		gap   time.Duration
+	}{{1, 400 * ms}, {1000, 50 * ms}} {
+		var l Limit
+		l.Sent(0, true, 1)
+		l.Sent(200*ms, false, 1)
+		l.Answered(200*ms, 201*ms, 0)
+		if !l.Suspect() {
+			t.Fatal("no suspicion of a port that answered when it was asked again")
+		}
+		now := 201 * ms
+		for l.Suspect() && now < time.Minute {
+			l.Sent(now, false, tc.asked)
+			now += tc.gap
+			l.Next(now)
+		}
+		if now < acquittal || now > acquittal+time.Second {
+			t.Errorf("%d ports left: acquitted after %v", tc.asked, now)
+		}
+		l.Sent(now, false, tc.asked)
+		l.Sent(now+time.Second, true, tc.asked)
+		l.Answered(now+time.Second, now+1001*ms, -1)
+		if l.Suspect() || !l.Covered(now) {
+			t.Errorf("%d ports left: suspected again for what was known", tc.asked)
+		}
+	}
+}
+
 // Nothing known is nothing said.
 func TestZero(t *testing.T) {
 	var l Limit
@@ -104,7 +187,7 @@ func TestZero(t *testing.T) {
 	if _, known := l.ETA(9); known || !l.Covered(0) || l.Suspect() {
 		t.Error("a limit out of nothing")
 	}
-	l.Sent(time.Second)
+	l.Sent(time.Second, true, 1)
 	l.Answered(time.Second, 1020*ms, -1)
 	if _, known := l.Interval(); known || !l.Covered(time.Second) {
 		t.Error("a limit out of one answer")
@@ -122,7 +205,7 @@ func FuzzLimit(f *testing.F) {
 			now += time.Duration(b) * 10 * ms
 			switch i % 3 {
 			case 0:
-				l.Sent(now)
+				l.Sent(now, b%2 == 0, i)
 			case 1:
 				l.Answered(max(0, now-time.Duration(b)*5*ms), now, time.Duration(int8(b))*time.Second)
 			default:

@@ -139,7 +139,7 @@ func (n *network) scan(budget time.Duration, asks ...time.Duration) scanned {
 	}
 	n.rnd.Shuffle(len(fresh), func(i, j int) { fresh[i], fresh[j] = fresh[j], fresh[i] })
 	all := slices.Clone(fresh)
-	undecided := len(all)
+	undecided, asked := len(all), 0
 	var events []event
 	gap := time.Duration(float64(time.Second) / n.rate)
 	for now, next := time.Duration(0), time.Duration(0); undecided > 0 && now < budget; {
@@ -152,6 +152,7 @@ func (n *network) scan(budget time.Duration, asks ...time.Duration) scanned {
 				s.limit.Answered(e.sent, e.at, e.p.missed)
 				e.p.decided = true
 				undecided--
+				asked--
 				if !e.p.closed {
 					panic("a silent port answers")
 				}
@@ -176,6 +177,7 @@ func (n *network) scan(budget time.Duration, asks ...time.Duration) scanned {
 			case p.covered >= enough:
 				p.decided = true
 				undecided--
+				asked--
 				if p.closed {
 					s.lies++
 				}
@@ -204,8 +206,11 @@ func (n *network) scan(budget time.Duration, asks ...time.Duration) scanned {
 			p := (*from)[0]
 			*from = (*from)[1:]
 			if !p.decided {
+				if p.tries == 0 {
+					asked++
+				}
+				s.limit.Sent(now, p.tries == 0, asked)
 				events = n.try(p, now, timeout, events)
-				s.limit.Sent(now)
 				s.packets++
 				next = now + gap
 			}
