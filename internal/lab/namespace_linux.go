@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -151,23 +153,43 @@ func (n *linuxNamespace) addAddr(a netip.Prefix) error {
 			return unlessThere(err)
 		}
 		if a.Addr().Is6() && dev.Attrs().Flags&net.FlagUp != 0 {
-			return n.awaitLocal(a.Addr())
+			return n.awaitLocal6(a.Addr())
 		}
 		return nil
 	})
 }
 
-// awaitLocal waits until packets to a are taken in. For IPv6 a kernel worker
+// awaitLocal6 waits until packets to a are taken in. For IPv6 a kernel worker
 // sees to that some time after the address was added, even without duplicate
 // address detection.
-func (n *linuxNamespace) awaitLocal(a netip.Addr) error {
+func (n *linuxNamespace) awaitLocal6(a netip.Addr) error {
+	var err error
 	if !soon(func() bool {
-		routes, err := n.nl.RouteGet(a.AsSlice())
-		return err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL
+		var routes []byte
+		if e := n.do(func() { routes, err = os.ReadFile("/proc/thread-self/net/ipv6_route") }); e != nil {
+			err = e
+		}
+		return err != nil || hasLocal6(string(routes), a)
 	}) {
 		return errors.New("still not usable after some seconds")
 	}
-	return nil
+	return err
+}
+
+// hasLocal6 looks for the local route of a in what the kernel says in ipv6_route
+// (net/ipv6/route.c): destination and its length first, flags and device last, in hex.
+func hasLocal6(routes string, a netip.Addr) bool {
+	const rtfLocal = 1 << 31 // include/uapi/linux/ipv6_route.h
+	b := a.As16()
+	start := hex.EncodeToString(b[:]) + " 80 "
+	for line := range strings.Lines(routes) {
+		if f := strings.Fields(line); strings.HasPrefix(line, start) && len(f) == 10 {
+			if flags, err := strconv.ParseUint(f[8], 16, 32); err == nil && flags&rtfLocal != 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (n *linuxNamespace) removeAddr(a netip.Prefix) error {
