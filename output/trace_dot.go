@@ -1,7 +1,6 @@
 package output
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"net/netip"
@@ -150,9 +149,7 @@ func answeredRows(rows []*hopRow) int {
 // distance and address.
 func (g *dotGraph) addLinks(id int, p *probe.Path) {
 	links := slices.Clone(p.Links)
-	slices.SortFunc(links, func(a, b probe.PathLink) int {
-		return cmp.Or(cmp.Compare(a.TTL, b.TTL), a.From.Compare(b.From), a.To.Compare(b.To))
-	})
+	slices.SortStableFunc(links, probe.PathLink.Compare)
 	for _, l := range links {
 		from := "source"
 		if l.TTL > 0 {

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 )
@@ -176,6 +177,11 @@ type PathLink struct {
 	TTL      uint8
 	From, To netip.Addr
 	Flows    int // how many of the flows tried went this way
+}
+
+// Compare orders links by distance and address.
+func (l PathLink) Compare(o PathLink) int {
+	return cmp.Or(cmp.Compare(l.TTL, o.TTL), l.From.Compare(o.From), l.To.Compare(o.To))
 }
 
 // Balance says how the hops before this one share packets out over several

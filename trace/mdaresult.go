@@ -1,7 +1,6 @@
 package trace
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 
@@ -19,9 +18,7 @@ func (p *mdaPhase) links() []probe.PathLink {
 				From: p.levels[i].nodes[pair[0]].addr, To: p.levels[i+1].nodes[pair[1]].addr, Flows: flows})
 		}
 	}
-	slices.SortFunc(list, func(a, b probe.PathLink) int {
-		return cmp.Or(cmp.Compare(a.TTL, b.TTL), a.From.Compare(b.From), a.To.Compare(b.To))
-	})
+	slices.SortStableFunc(list, probe.PathLink.Compare) // which is less code than SortFunc
 	return list
 }
 
