@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"netprobe/internal/lab/labfile"
@@ -34,9 +33,8 @@ func printWhere(w io.Writer, f *labfile.File, command []string, shell bool) {
 		title += ": " + f.About
 	}
 	fmt.Fprintln(w, output.Escape(title))
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line := func(what, format string, args ...any) {
-		fmt.Fprintf(t, "  %s\t%s\n", what, output.Escape(fmt.Sprintf(format, args...)))
+		fmt.Fprintf(w, "  %-7s  %s\n", what, output.Escape(fmt.Sprintf(format, args...)))
 	}
 	line("here", "%s", join(f.Prober()))
 	for i, target := range f.Targets {
@@ -57,7 +55,6 @@ func printWhere(w io.Writer, f *labfile.File, command []string, shell bool) {
 	} else {
 		line("command", "%s", strings.Join(command, " "))
 	}
-	_ = t.Flush() // as for every line on stderr
 	fmt.Fprintln(w)
 }
 
