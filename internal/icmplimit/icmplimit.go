@@ -60,6 +60,7 @@ type Limit struct {
 	last   time.Duration // when the last try left
 	asked  int           // ports that were asked then and had no answer
 	ended  int           // first tries of ports of which is known whether they were answered
+	firsts int           // those that were
 	early  int           // how many of the first sample of them were answered
 	recent uint32        // which of the last sample of them were: a bit each
 	mute   int           // tries that were not answered since one of a port that had been silent was
@@ -85,12 +86,14 @@ type try struct {
 	answered bool
 }
 
-// A limit is suspected where at least one in suspectPart of the answers is from a
-// port that had been silent, or where of the first ports at least minEarly answered
-// their first try and of the last a quarter of that or less. (Of later tries this says
-// nothing: they are at the ports that are silent anyway.) Under suspicion minShown
-// ports that had been silent make it known: if it was loss alone, the interval is what
-// tries took anyway.
+// A limit is suspected where of the first ports at least minEarly answered their first
+// try and of the last a quarter of that or less. (Of later tries this says nothing: they
+// are at the ports that are silent anyway.) Where there are too few ports to see that,
+// it is if so many answered and the others did not when asked again: a bucket of six
+// leaves four of ten silent. And it is where at least one in suspectPart of the answers
+// is from a port that had been silent, unless first tries are answered as ever: that is
+// loss. Under suspicion minShown such ports make it known: if it was loss alone, the
+// interval is what tries took anyway.
 const (
 	minShown    = 4
 	suspectPart = 8
@@ -151,6 +154,7 @@ func (l *Limit) Answered(sent, at, missed time.Duration) {
 func (l *Limit) close(sent time.Duration, first bool) bool {
 	i, _ := slices.BinarySearchFunc(l.open, sent, func(t try, at time.Duration) int { return cmp.Compare(t.at, at) })
 	found := -1
+	// Of those that left at once, nobody knows the order: the last may as well be it.
 	for ; i < len(l.open) && l.open[i].at == sent; i++ {
 		if !l.open[i].answered && (found < 0 || l.open[i].first == first) {
 			found = i
@@ -220,6 +224,7 @@ func (l *Limit) note(answered bool) {
 	l.recent <<= 1
 	if answered {
 		l.recent |= 1
+		l.firsts++
 		if l.ended < sample {
 			l.early++
 		}
@@ -233,18 +238,26 @@ func (l *Limit) judge(now time.Duration) {
 	case l.state == suspect && l.shown >= minShown:
 		l.state, l.since = limited, now
 		l.level, l.at = 0, now
-	case l.state == free && (l.recovered > 0 && l.recovered*suspectPart >= l.told && !l.steady() || l.dwindled()):
+	case l.state == free && (l.recovered > 0 && l.recovered*suspectPart >= l.told && !l.steady() || l.dwindled() || l.stopped()):
 		l.state, l.since, l.heard = suspect, now, now
 		l.mute, l.shown, l.gap = 0, 0, time.Millisecond
 	case l.state == suspect && now-l.heard >= acquittal && l.mute >= min(acquittalTries, acquittalEach*l.asked):
 		l.state, l.since = free, now
-		l.early, l.ended, l.told, l.recovered = 0, 0, 0, 0 // what comes from now on is judged by itself
+		// What comes from now on is judged by itself.
+		l.told, l.recovered = 0, 0
+		l.ended, l.firsts, l.early = 0, 0, 0
 	}
 }
 
 // dwindled reports whether far less is answered than at first.
 func (l *Limit) dwindled() bool {
 	return l.ended >= 2*sample && l.early >= minEarly && 4*bits.OnesCount32(l.recent) <= l.early
+}
+
+// stopped reports whether of few ports some answered at once and the others not even
+// when they were asked again.
+func (l *Limit) stopped() bool {
+	return l.ended < 2*sample && l.firsts >= minEarly && l.firsts <= sample && l.ended > l.firsts && l.mute >= 2*l.asked
 }
 
 // steady reports whether about as much is answered as at first: what is not is lost,

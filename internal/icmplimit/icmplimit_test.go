@@ -75,6 +75,11 @@ func TestMixed(t *testing.T) {
 			{500, 500, none{}, 0.1, 15 * time.Second},
 			{0, 1000, none{}, 0.1, 8 * time.Second},
 			{3, 997, newPeerBucket(time.Second), 0, 15 * time.Second},
+			{8, 0, newPeerBucket(time.Second), 0, 3 * time.Second},
+			{20, 0, newPeerBucket(time.Second), 0, 20 * time.Second},
+			{30, 30, newPeerBucket(time.Second), 0, 50 * time.Second},
+			{60, 0, newPeerBucket(time.Second), 0, 60 * time.Second},
+			{20, 5, none{}, 0, 8 * time.Second},
 		} {
 			n := &network{
 				closed: tc.closed, silent: tc.silent, limit: tc.limit, loss: tc.loss,
