@@ -30,7 +30,9 @@ var ErrClosed = errors.New("output: writer is closed")
 // first Write, empties it. Lines that find the buffer full are dropped whole
 // and counted.
 type Writer struct {
-	f io.Writer
+	f     io.Writer
+	hurry chan struct{} // closed when pauses would keep somebody waiting
+	once  sync.Once
 
 	mu      sync.Mutex
 	wake    sync.Cond // pending, closed or failed has changed
@@ -44,7 +46,7 @@ type Writer struct {
 
 // NewWriter returns a Writer to f.
 func NewWriter(f io.Writer) *Writer {
-	w := &Writer{f: f}
+	w := &Writer{f: f, hurry: make(chan struct{})}
 	w.wake.L = &w.mu
 	return w
 }
@@ -118,10 +120,23 @@ func (w *Writer) settle(batch []byte, n int, err error) bool {
 	closed := w.closed
 	w.mu.Unlock()
 	if err == nil && !closed {
-		time.Sleep(writerPause)
+		w.pause()
 	}
 	return err == nil
 }
+
+// pause lets lines gather.
+func (w *Writer) pause() {
+	timer := time.NewTimer(writerPause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-w.hurry:
+	}
+}
+
+// Hurry has all lines from now on leave at once: these are the last.
+func (w *Writer) Hurry() { w.once.Do(func() { close(w.hurry) }) }
 
 // Close writes what is pending, waiting for the reader at most limit, and
 // returns the first error of f: os.ErrDeadlineExceeded if the reader was too
@@ -129,6 +144,7 @@ func (w *Writer) settle(batch []byte, n int, err error) bool {
 // from (a blocking pipe that nobody empties), the goroutine stays in it until
 // the reader or the process ends; nothing else is left behind.
 func (w *Writer) Close(limit time.Duration) error {
+	w.Hurry()
 	w.mu.Lock()
 	w.closed = true
 	w.wake.Signal()

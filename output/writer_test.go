@@ -61,6 +61,31 @@ func TestWriterIsPrompt(t *testing.T) {
 	})
 }
 
+// TestWriterHurry has the pause after a line keep the last one, and then no more.
+func TestWriterHurry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		close(g.open)
+		w := output.NewWriter(g)
+		fmt.Fprintln(w, "first")
+		synctest.Wait()
+		before := time.Now()
+		fmt.Fprintln(w, "last")
+		synctest.Wait()
+		if got := g.String(); got != "first\n" {
+			t.Errorf("without a pause for lines to gather: %q", got)
+		}
+		w.Hurry()
+		synctest.Wait()
+		if got := g.String(); got != "first\nlast\n" || time.Since(before) != 0 {
+			t.Errorf("after %v: %q", time.Since(before), got)
+		}
+		if err := w.Close(time.Second); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestWriterKeepsOrderUnderLoad(t *testing.T) {
 	var out bytes.Buffer
 	w := output.NewWriter(&out)

@@ -21,7 +21,8 @@ const (
 // views, in front of w.
 type backlog struct {
 	w              *output.Writer
-	taken, written atomic.Int64 // bytes
+	taken, written atomic.Int64  // bytes
+	empty          chan struct{} // holds one: nothing waits
 
 	held atomic.Bool // wake is to be called when little is left
 	wake func()      // set before held
@@ -42,6 +43,12 @@ func (b *backlog) Write(p []byte) (int, error) {
 // passed takes in that n bytes were read.
 func (b *backlog) passed(n int) {
 	b.written.Add(int64(n))
+	if b.waiting() == 0 {
+		select {
+		case b.empty <- struct{}{}:
+		default:
+		}
+	}
 	if b.held.Load() && b.waiting() < backlogLow && b.held.Swap(false) {
 		b.wake()
 	}
@@ -63,10 +70,12 @@ func (b *backlog) hold(wake func()) bool {
 
 // drain waits until everything is read, or ctx ends.
 func (b *backlog) drain(ctx context.Context) {
-	ticker := time.NewTicker(20 * time.Millisecond)
+	b.w.Hurry()
+	ticker := time.NewTicker(20 * time.Millisecond) // for what is dropped and never read
 	defer ticker.Stop()
 	for b.waiting() > 0 {
 		select {
+		case <-b.empty:
 		case <-ticker.C:
 		case <-ctx.Done():
 			return

@@ -43,7 +43,7 @@ func openOutlets(f *runFlags, stdout io.Writer, line *output.StatusLine, stop co
 	case ok && line != nil && isPipe(file):
 		stdout = &givingWay{file, line}
 	}
-	o.lines = &backlog{}
+	o.lines = &backlog{empty: make(chan struct{}, 1)}
 	o.stdout = output.NewWriter(&watchedWriter{stdout, stop, o.lines})
 	o.lines.w = o.stdout
 	if f.out == "" {
