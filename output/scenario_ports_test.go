@@ -122,10 +122,24 @@ func layers() *scenario {
 			})),
 			lost(t, 5),
 			with(connected(t, 6, 10*ms), learned(&probe.Layers{
-				Phases:   []probe.Step{{Name: "connect", Took: 10 * ms}, {Name: "tls", Took: 20 * ms}, {Name: "first_byte", Took: ms}, {Name: "transfer", Took: ms}},
+				Phases:   []probe.Step{{Name: "resolve", Took: 3 * ms}, {Name: "connect", Took: 10 * ms}, {Name: "tls", Took: 20 * ms}, {Name: "first_byte", Took: ms}, {Name: "transfer", Took: ms}},
 				FailedAt: "http", Reason: probe.HTTPStatus, Why: "status 503 Service Unavailable",
 				Facts: []probe.Fact{{Name: "http_status", Value: 503, Brief: "status 503"}},
 			})),
+			with(connected(t, 7, 10*ms), learned(&probe.Layers{
+				Phases: []probe.Step{{Name: "resolve", Took: 3 * ms}, {Name: "connect", Took: 10 * ms}},
+				Facts:  []probe.Fact{{Name: "resolve_changed_to", Value: []string{"192.0.2.7", "2001:db8::7"}, Brief: "the name is now 192.0.2.7"}},
+			})),
+			with(connected(t, 8, 10*ms), learned(&probe.Layers{
+				Phases:   []probe.Step{{Name: "resolve", Took: 3 * ms}, {Name: "connect", Took: 10 * ms}},
+				FailedAt: "resolve", Reason: probe.ResolveFailed, Why: "no such host",
+			})),
+			with(refused(t, 9), func(r *probe.Result) {
+				r.Detail = &probe.Layers{
+					Phases:   []probe.Step{{Name: "resolve", Took: 3 * ms}, {Name: "connect", Took: ms}},
+					FailedAt: "resolve", Reason: probe.ResolveFailed, Why: "no such host",
+				}
+			}),
 		}),
 	}
 }

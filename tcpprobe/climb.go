@@ -16,6 +16,11 @@ import (
 // Climb is what is asked above a connection, layer by layer on that same
 // connection and in the order of the fields; the zero value asks nothing.
 type Climb struct {
+	// Names looks up Try.Host before each connect, if that is a name: how long that
+	// takes is a phase, and that it has other addresses by now is a fact. The
+	// address asked stays Try.To. Its Timeout does not count; nil looks nothing up.
+	Names *probe.Resolver
+
 	StartTLS StartTLS // have the server turn from this protocol to TLS; includes TLS
 
 	TLS        bool
@@ -59,7 +64,9 @@ func (c *Climb) Check() error {
 //
 // A connection that was accepted is a Reply, whatever a layer says of it: Detail
 // is a *probe.Layers then, and where one failed, the Reason is its Reason
-// (Result.Fault). RTT is that of the connect, At when the last layer was done.
+// (Result.Fault). RTT is that of the connect, At when the last layer was done. A
+// name that does not exist any more is a fault, too, at resolve; what else keeps
+// a name from being looked up is a trouble of this host.
 //
 // Answers tell how often the kernel sent the SYN again (Retrans, Linux only),
 // also of one that was refused or silent. Then RTT counts from the SYN that was
@@ -116,8 +123,8 @@ type ascent struct {
 	layers *probe.Layers
 }
 
-// ascend asks all there is to ask on conn, which was dialled at sent and stood
-// after took, and completes the answer a.
+// ascend asks all there is to ask on conn, which stood took after it was dialled,
+// for a try that began at sent, and completes the answer a.
 func (d *dialer) ascend(ctx context.Context, t crew.Try, conn *net.TCPConn, sent time.Time, took time.Duration, a *crew.Answer) {
 	w := &ascent{
 		Climb: d.climb, ctx: ctx, socket: &d.hook.Config, try: t, until: sent.Add(t.Timeout),

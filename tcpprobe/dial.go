@@ -29,7 +29,7 @@ func newDialer(socket *rawsock.Config) *dialer {
 	return d
 }
 
-// Ask connects once.
+// Ask connects once, and climbs.
 func (d *dialer) Ask(ctx context.Context, t crew.Try) crew.Answer {
 	dst := t.To.Addr()
 	if ctx.Err() != nil {
@@ -45,17 +45,24 @@ func (d *dialer) Ask(ctx context.Context, t crew.Try) crew.Answer {
 	if dst.Is6() {
 		network = "tcp6"
 	}
+	whole, sent := t, time.Now()
+	name, instead := d.resolve(ctx, t)
+	if instead != nil {
+		return *instead
+	}
+	dialled := time.Now()
+	// Never 0, which would be for ever.
+	t.Timeout = max(whole.Timeout-dialled.Sub(sent), time.Millisecond)
 	d.net.Timeout = t.Timeout
-	sent := time.Now()
 	conn, err := d.net.DialContext(ctx, network, t.To.String())
-	took := time.Since(sent)
+	took := time.Since(dialled)
 	defer d.hook.Close()
 	var a crew.Answer
 	if err == nil {
 		c := conn.(*net.TCPConn)
 		a = connected(c, dst, took)
-		if d.climb != nil && a.Status == probe.Reply {
-			d.ascend(ctx, t, c, sent, took, &a)
+		if d.climb != nil && a.Status == probe.Reply && (name == nil || name.err == nil) {
+			d.ascend(ctx, whole, c, sent, took, &a)
 		}
 		conn.Close()
 	} else {
@@ -63,6 +70,9 @@ func (d *dialer) Ask(ctx context.Context, t crew.Try) crew.Answer {
 		if d.climb != nil && a.From.IsValid() && a.Reason == probe.Connected {
 			d.unasked(ctx, took, &a)
 		}
+	}
+	if name != nil {
+		name.complete(&a, t, took, whole.Timeout)
 	}
 	if a.Status != probe.Failed {
 		a.Sent = sent

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -144,7 +145,7 @@ func rehearse(t *testing.T, ctx context.Context, s *session, eng engine, stdout 
 	t.Helper()
 	var stderr bytes.Buffer
 	s.stderr, s.log = &stderr, slog.New(slog.DiscardHandler)
-	s.verb, s.planned = "ping", -1
+	s.verb, s.planned = cmp.Or(s.verb, "ping"), -1
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	start := time.Now()

@@ -26,8 +26,9 @@ func newTCP(args []string) *cobra.Command {
 			"before, and wall how long that took in all. A SYN that is lost once is no outage;\n" +
 			"such answers count as received, and are left out of the statistics of times.\n\n" +
 			"More can be asked on the same connection: TLS, HTTP, what the server says. All of\n" +
-			"it has the time of one probe (-W), each phase is timed, and a line says at which\n" +
-			"layer it failed. Such a probe counts as an error, though the port is open.\n" +
+			"it, and looking up the name before, has the time of one probe (-W), each phase is\n" +
+			"timed, and a line says at which layer it failed. Such a probe counts as an error,\n" +
+			"though the port is open.\n" +
 			"Exit code: 0 all answered, 1 some did not, 2 usage, 3 could not test.",
 		Example: "  netprobe tcp www.example.com:443                     until Ctrl-C\n" +
 			"  netprobe tcp 192.0.2.1 22 https 8000-8003            ports side by side\n" +
@@ -68,12 +69,12 @@ func (f *tcpFlags) session(cmd *cobra.Command, args []string) (*session, error) 
 		s.wait = f.wait
 		s.display = waitDisplay()
 	}
-	s.open = f.open
+	s.open = func() (engine, error) { return f.open(s.resolver()) }
 	return s, nil
 }
 
-// open checks that connects can work.
-func (f *tcpFlags) open() (engine, error) {
+// open checks that connects can work. names looks up those of targets.
+func (f *tcpFlags) open(names *probe.Resolver) (engine, error) {
 	socket := f.dial()
 	if err := rawsock.CheckDial(socket); err != nil {
 		return nil, openFailure(err, &f.runFlags)
@@ -84,7 +85,7 @@ func (f *tcpFlags) open() (engine, error) {
 	}
 	var grace time.Duration
 	if climb != nil {
-		grace = climbGrace
+		climb.Names, grace = names, climbGrace
 	}
 	e := f.connect(rawsock.DialCost, grace, func() rounds.Asker { return tcpprobe.NewAsker(socket, climb) })
 	if rawsock.TellsHandshakes {

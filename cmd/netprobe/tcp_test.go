@@ -3,8 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"net"
 	"net/netip"
+	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -124,3 +128,65 @@ asked:1 is not open after 2.00 s: no answer yet
 type errText string
 
 func (e errText) Error() string { return string(e) }
+
+// What is asked above a connection to a name starts with looking that up, each time.
+func TestTCPResolves(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Write([]byte("hello\n"))
+			_ = c.Close()
+		}
+	}()
+	at := netip.MustParseAddrPort(l.Addr().String())
+	f := &tcpFlags{}
+	cmd := newTCP(nil)
+	cmd.ResetFlags()
+	f.define(cmd)
+	if err := cmd.ParseFlags([]string{"--banner", "-c", "3", "-i", "0.01", "-W", "10"}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := f.session(cmd, []string{fmt.Sprintf("www.example.test:%d", at.Port())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stdout bytes.Buffer
+	s.stdout = &stdout
+	var asked atomic.Int32
+	s.lookup = func(_ context.Context, _, name string) ([]netip.Addr, error) {
+		switch asked.Add(1) {
+		case 1, 2: // before the run, and by the first probe
+			return []netip.Addr{at.Addr()}, nil
+		case 3:
+			return []netip.Addr{netip.MustParseAddr("192.0.2.7")}, nil
+		}
+		return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+	}
+	eng, err := s.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer eng.Close()
+	r := rehearse(t, t.Context(), s, eng, &stdout)
+	for _, want := range []string{
+		`: seq=\d time=\S+ ms resolve=\S+ ms banner=\S+ ms "hello", then closed\n`,
+		`: seq=\d time=\S+ ms resolve=\S+ ms banner=\S+ ms the name is now 192\.0\.2\.7, "hello", then closed\n`,
+		`seq=\d failed at resolve: no such host \(time=\S+ ms resolve=\S+ ms\)\n`,
+		"3 probes transmitted, 2 received, \\+1 errors",
+	} {
+		if !regexp.MustCompile(want).MatchString(r.stdout) {
+			t.Errorf("no %s in\n%s", want, r.stdout)
+		}
+	}
+	if n := asked.Load(); n != 4 {
+		t.Errorf("looked up %d times", n)
+	}
+}
