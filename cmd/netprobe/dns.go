@@ -64,6 +64,7 @@ func (f *dnsFlags) prepare(cmd *cobra.Command, words []string) (*dnsRun, error) 
 	}
 	s := &dnsRun{f: f}
 	s.setUp(cmd, &f.runFlags)
+	s.marks = f.mark != 0
 	s.display = display{usual: func(bool, int) string { return "table" }, view: output.NewDNSView}
 	if s.questions, err = f.questions(cmd, names, types); err != nil {
 		return nil, err

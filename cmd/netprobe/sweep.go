@@ -46,6 +46,7 @@ func (f *sweepFlags) prepare(cmd *cobra.Command, args []string) (*sweepRun, erro
 	}
 	s := &sweepRun{f: f, chosen: fs.Changed("ping")}
 	s.setUp(cmd, &f.runFlags)
+	s.marks = f.mark != 0 && (f.asks("tcp") || f.asks("udp"))
 	specs, err := f.parseTargets(s.verb, args)
 	if err != nil {
 		return nil, err

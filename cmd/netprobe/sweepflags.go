@@ -117,10 +117,6 @@ func (f *sweepFlags) check(fs *pflag.FlagSet) error {
 			return usage("leave it out, or ask with icmp as well: --ping icmp,"+kindsValue{&f.kinds}.String(), "--%s is of ICMP probes, and there are none", name)
 		}
 	}
-	if f.mark != 0 && (f.asks("tcp") || f.asks("udp")) {
-		return usage("leave it out, or ask by icmp alone, whose sockets are opened while there are privileges",
-			"--mark, but sockets of tcp and udp are opened when privileges are gone")
-	}
 	return nil
 }
 

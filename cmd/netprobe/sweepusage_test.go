@@ -66,7 +66,6 @@ func TestSweepUsage(t *testing.T) {
 		{"port 0", []string{"--ping", "tcp:0", "x"}, `invalid value "tcp:0" for --ping`, "1 to 65535"},
 		{"no kind", []string{"--ping", "", "x"}, `invalid value "" for --ping`, "icmp,tcp:443"},
 		{"payload of TCP", []string{"--ping", "tcp:443", "-s", "100", "x"}, "--size is of ICMP probes, and there are none", "icmp,tcp:443"},
-		{"mark of TCP", []string{"--ping", "icmp,tcp:443", "--mark", "7", "x"}, "--mark, but sockets of tcp and udp are opened when privileges are gone", "icmp alone"},
 		{"payload beyond IPv4", []string{"-s", "65508", "127.0.0.1"}, "65508 bytes do not fit into an IPv4 packet", "65507"},
 		{"rate", []string{"--rate", "0", "x"}, `invalid value "0" for --rate`, "max"},
 		{"backoff", []string{"--backoff", "0.5", "x"}, `invalid value "0.5" for --backoff`, "from 1 to 10"},
