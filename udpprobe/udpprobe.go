@@ -9,38 +9,16 @@
 // lost here may well be alive.
 package udpprobe
 
-import (
-	"context"
-	"time"
+import "netprobe/internal/crew"
 
-	"netprobe/internal/crew"
-	"netprobe/probe"
-	"netprobe/rawsock"
-)
-
-// SweepConfig is one pass over many hosts.
-type SweepConfig struct {
-	Source  probe.Source
-	Port    uint16          // of every host; decides what is sent
-	Retries int             // further datagrams to a host that stayed silent
-	Timeout time.Duration   // after the first datagram; 0 means 1 s
-	Backoff float64         // after each further one it is this much longer; 0 means 1.5
-	Pace    *probe.Governor // nil for no cap
-	Limit   int             // hosts asked at a time; 0 means 4096. What the descriptor limit allows caps both
-	Socket  rawsock.Config  // Source, Interface, Mark, TTL and TOS count
-}
+// SweepConfig is one pass over many hosts. Its Port decides what is sent.
+type SweepConfig = crew.SweepConfig
 
 // A Sweep is a probe.Prober that asks each host of its Source once: the outcome
 // is Reply with UDPReply, Refused with PortUnreachable (from the host itself),
 // Unreachable or Expired with who said so, Lost, Pending or Failed. Whatever comes
-// back is an answer: somebody sent it. It runs once.
-type Sweep struct {
-	cfg  SweepConfig
-	crew *crew.Crew
-}
-
-// Counters are what a Sweep did beside its Results: Sent counts datagrams.
-type Counters = crew.Counters
+// back is an answer: somebody sent it. Its Counters count datagrams. It runs once.
+type Sweep = crew.Sweep
 
 // NewSweep returns a Sweep. Nothing is opened before Probe.
 func NewSweep(cfg SweepConfig) *Sweep {
@@ -48,21 +26,5 @@ func NewSweep(cfg SweepConfig) *Sweep {
 }
 
 func newSweep(cfg SweepConfig, asker func() crew.Asker) *Sweep {
-	return &Sweep{cfg: cfg, crew: crew.New(crew.Config{
-		Source: cfg.Source, Port: cfg.Port, Retries: cfg.Retries, Timeout: cfg.Timeout, Backoff: cfg.Backoff,
-		Pace: cfg.Pace, Limit: cfg.Limit, Each: 1,
-	}, asker)}
+	return crew.NewSweep(cfg, 1, asker)
 }
-
-// Check returns why no datagram at all could leave (an interface or source
-// address that is not there, no permission for a mark), without sending
-// anything: a wrapped *os.SyscallError, or errors.ErrUnsupported.
-func (s *Sweep) Check() error { return rawsock.CheckDial(s.cfg.Socket) }
-
-// Probe implements probe.Prober. Its error is always nil.
-func (s *Sweep) Probe(ctx context.Context, emit func(probe.Result)) error {
-	return s.crew.Probe(ctx, emit)
-}
-
-// Counters may be called while Probe runs.
-func (s *Sweep) Counters() Counters { return s.crew.Counters() }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"netprobe/icmp"
+	"netprobe/internal/crew"
 	"netprobe/output"
 	"netprobe/probe"
 	"netprobe/rawsock"
@@ -86,27 +87,24 @@ func (s *sweepRun) openEcho(pace *probe.Governor) (*icmp.Sweep, error) {
 func (s *sweepRun) sweeper(k kind, c *sweepCrew) func(probe.Source) (probe.Prober, error) {
 	f := s.f
 	return func(src probe.Source) (probe.Prober, error) {
+		cfg := crew.SweepConfig{
+			Source: src, Port: k.port, Retries: f.retries, Timeout: f.timeout, Backoff: f.backoff, Pace: c.pace,
+			Socket: f.socketConfig(),
+		}
+		var e *crew.Sweep
 		switch k.proto {
 		case "tcp":
-			e := tcpprobe.NewSweep(tcpprobe.SweepConfig{
-				Source: src, Port: k.port, Retries: f.retries, Timeout: f.timeout, Backoff: f.backoff, Pace: c.pace,
-				Socket: f.socketConfig(),
-			})
-			c.sent = append(c.sent, func() uint64 { return e.Counters().Sent })
-			c.checks = append(c.checks, e.Check)
-			return e, nil
+			e = tcpprobe.NewSweep(cfg)
 		case "udp":
-			e := udpprobe.NewSweep(udpprobe.SweepConfig{
-				Source: src, Port: k.port, Retries: f.retries, Timeout: f.timeout, Backoff: f.backoff, Pace: c.pace,
-				Socket: f.socketConfig(),
-			})
-			c.sent = append(c.sent, func() uint64 { return e.Counters().Sent })
-			c.checks = append(c.checks, e.Check)
-			return e, nil
+			e = udpprobe.NewSweep(cfg)
+		default:
+			c.echo.SetSource(src)
+			c.sent = append(c.sent, func() uint64 { return c.echo.Counters().Sent })
+			return c.echo, nil
 		}
-		c.echo.SetSource(src)
-		c.sent = append(c.sent, func() uint64 { return c.echo.Counters().Sent })
-		return c.echo, nil
+		c.sent = append(c.sent, func() uint64 { return e.Counters().Sent })
+		c.checks = append(c.checks, e.Check)
+		return e, nil
 	}
 }
 
