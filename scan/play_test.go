@@ -32,7 +32,6 @@ type world struct {
 	kick chan struct{}
 	end  chan struct{}
 	in   chan word
-	got  []word
 	open int
 	most int
 	sent []shot
