@@ -56,6 +56,12 @@ func dataForm(typ uint16) string {
 // readData returns the fields of the data of a record of that type, normalized: they
 // are equal if the data is, without regard to case.
 func readData(typ uint16, words []string) ([]string, error) {
+	if len(words) > 0 && words[0] == `\#` {
+		var err error
+		if words, err = readUnknown(typ, words[1:]); err != nil {
+			return nil, err
+		}
+	}
 	var fields []string
 	for _, kind := range dataForm(typ) {
 		if strings.ContainsRune("xbsr", kind) {
@@ -75,6 +81,30 @@ func readData(typ uint16, words []string) ([]string, error) {
 		return nil, fmt.Errorf("%.40q is one word too many", words[0])
 	}
 	return fields, nil
+}
+
+// readUnknown turns the form of data of unknown types, a length and hex digits
+// (RFC 3597, section 5), into the words of a DS or DNSKEY.
+func readUnknown(typ uint16, words []string) ([]string, error) {
+	if len(words) == 0 {
+		return nil, errTooLittle
+	}
+	data, err := hex.DecodeString(strings.Join(words[1:], ""))
+	if n, e := strconv.ParseUint(words[0], 10, 16); err != nil || e != nil || int(n) != len(data) {
+		return nil, errors.New("the data is not as many bytes in hex digits as it says")
+	}
+	if len(data) < 4 {
+		return nil, errTooLittle
+	}
+	first := strconv.Itoa(int(data[0])<<8 | int(data[1]))
+	second, third := strconv.Itoa(int(data[2])), strconv.Itoa(int(data[3]))
+	switch typ {
+	case dns.TypeDS, dns.TypeCDS:
+		return []string{first, second, third, hex.EncodeToString(data[4:])}, nil
+	case dns.TypeDNSKEY, dns.TypeCDNSKEY:
+		return []string{first, second, third, base64.StdEncoding.EncodeToString(data[4:])}, nil
+	}
+	return nil, errors.New("data in the form of unknown types is read of DS and DNSKEY alone")
 }
 
 var errTooLittle = errors.New("the data ends too early")

@@ -428,6 +428,8 @@ func TestParseAnchors(t *testing.T) {
 		{label: "DNSKEY in lines", text: "example.test. DNSKEY 257 3 13 (\n " + ksk.PublicKey[:30] + " ; a piece\n " + ksk.PublicKey[30:] + " )\n", want: same},
 		{label: "unbound's state", text: "; autotrust trust anchor file\n;;id: example.test. 1\n" + ksk.String() + " ;{id = 1 (ksk), size = 256b} ;;state=2 [  VALID  ] ;;count=0\n", want: same},
 		{label: "DS", text: fmt.Sprintf("example.test. 3600 IN DS %d 13 2 %s\n", tag, digest), want: same},
+		{label: "DS of no known type", text: fmt.Sprintf("example.test. IN DS \\# 36 %04x 0d02 %s\n", tag, digest), want: same},
+		{label: "DS of another length", text: fmt.Sprintf("example.test. IN DS \\# 35 %04x 0d02 %s\n", tag, digest), err: "bad DS: the data is not as many bytes in hex digits as it says at line: 1"},
 		{label: "relative", text: fmt.Sprintf("$TTL 1h30m\n$origin test.\nexample ( 1d\n ) in ds %d ecdsap256sha256 2 %s %s", tag, digest[:9], digest[9:]), want: same},
 		{label: "at the origin", text: fmt.Sprintf("$ORIGIN Example.Test.\r\n@ DS %d 13 2 \"%s\"\r\n", tag, digest), want: same},
 		{label: "owner of the line before", text: fmt.Sprintf("example.test. TXT \"(;\\\"\"\n\n; x\n\tCLASS1 60 DS %d 13 2 %s", tag, digest), want: same},
