@@ -56,7 +56,7 @@ func dataForm(typ uint16) string {
 // readData returns the fields of the data of a record of that type, normalized: they
 // are equal if the data is, without regard to case.
 func readData(typ uint16, words []string) ([]string, error) {
-	if len(words) > 0 && words[0] == `\#` {
+	if len(words) > 0 && words[0] == `\#` && strings.ContainsAny(dataForm(typ), "g") {
 		var err error
 		if words, err = readUnknown(typ, words[1:]); err != nil {
 			return nil, err
@@ -98,13 +98,11 @@ func readUnknown(typ uint16, words []string) ([]string, error) {
 	}
 	first := strconv.Itoa(int(data[0])<<8 | int(data[1]))
 	second, third := strconv.Itoa(int(data[2])), strconv.Itoa(int(data[3]))
-	switch typ {
-	case dns.TypeDS, dns.TypeCDS:
-		return []string{first, second, third, hex.EncodeToString(data[4:])}, nil
-	case dns.TypeDNSKEY, dns.TypeCDNSKEY:
-		return []string{first, second, third, base64.StdEncoding.EncodeToString(data[4:])}, nil
+	rest := hex.EncodeToString(data[4:])
+	if strings.HasSuffix(dataForm(typ), "b") {
+		rest = base64.StdEncoding.EncodeToString(data[4:])
 	}
-	return nil, errors.New("data in the form of unknown types is read of DS and DNSKEY alone")
+	return []string{first, second, third, rest}, nil
 }
 
 var errTooLittle = errors.New("the data ends too early")

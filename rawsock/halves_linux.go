@@ -18,14 +18,23 @@ type second struct {
 	from, to    int           // of the batch
 	n           int           // sent
 	errno       unix.Errno
+	pause       int // batches that are sent in order, as there was no room for one
 }
 
-// worthHalving is from how many packets on a second sender pays.
-const worthHalving = 32
+const (
+	// worthHalving is from how many packets on a second sender pays.
+	worthHalving = 32
+	// roomToHalve is the least send buffer in which two senders do not take each
+	// other's room, bytes.
+	roomToHalve = 1 << 20
+	// inOrder is how many batches leave in order after one that found no room.
+	inOrder = 64
+)
 
 // halve gives o a second sender, if there is a processor for it.
 func (o *outlet) halve() {
-	if runtime.GOMAXPROCS(0) < 2 || !o.deaf || o.stamps {
+	room, err := unix.GetsockoptInt(o.fd, unix.SOL_SOCKET, unix.SO_SNDBUF)
+	if runtime.GOMAXPROCS(0) < 2 || !o.deaf || o.stamps || err != nil || room < roomToHalve {
 		return
 	}
 	s := &second{start: make(chan struct{}, 1), done: make(chan struct{}, 1)}
@@ -56,10 +65,25 @@ func (o *outlet) pushHalves(n int) (int, unix.Errno) {
 	s.start <- struct{}{}
 	done, errno := o.pushSome(0, n/2)
 	<-s.done
+	if errno != 0 || s.errno != 0 {
+		s.pause = inOrder
+	}
 	if errno != 0 {
 		return done, errno
 	}
 	return done + s.n, s.errno
+}
+
+// halves reports whether a batch of n goes out in two halves.
+func (s *second) halves(n int) bool {
+	if s == nil || n < worthHalving {
+		return false
+	}
+	if s.pause > 0 {
+		s.pause--
+		return false
+	}
+	return true
 }
 
 // pushSome sends the packets from one place in the batch to another.

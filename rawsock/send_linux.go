@@ -155,7 +155,7 @@ func (o *outlet) flush(n int) (int, error) {
 // against the send buffer for seconds, and one dead neighbour must not hold up
 // everybody else.
 func (o *outlet) push(n int) (int, unix.Errno) {
-	if o.second != nil && n >= worthHalving {
+	if o.second.halves(n) {
 		return o.pushHalves(n)
 	}
 	done := 0
