@@ -8,6 +8,8 @@
 #   sweep          against fping and the plainest loop, less than 6 min
 #   scan           against nmap, masscan and netcat, less than 12 min
 #   tcp            against a capture, and nping, less than 2 min
+#   udp            against nmap, about 23 min, of which told takes 20
+#   dns            against a capture, dig and dnsperf, less than 3 min
 #                  (no PART: all of them)
 #   --quick        one repetition and no peers where they only cost time
 #   --write        write the sections of these parts in bench/RESULTS.md
@@ -16,7 +18,8 @@
 #                  rtt,cpu,pace,start,size,flood; of trace:
 #                  all,silent,firewalled,slow,many,wide,limited; of sweep:
 #                  s65k,s1m,loss,v6,dark; of scan:
-#                  connect,syn,drop,lossy,hosts,limits,large; of tcp: handshake
+#                  connect,syn,drop,lossy,hosts,limits,large; of tcp: handshake;
+#                  of udp: lifted,services,told; of dns: query,burst
 #   --binary FILE  measure this netprobe instead of building one
 #
 # Needs root, Go, and Debian packages that it names if they are missing.
@@ -27,12 +30,12 @@ set -euo pipefail
 export LC_ALL=C
 
 readonly here=$(cd "$(dirname "$0")" && pwd)
-readonly known_parts=(ping trace sweep scan tcp)
+readonly known_parts=(ping trace sweep scan tcp udp dns)
 
 quick= write= fail=1 binary= only= parts=()
 while (($#)); do
 	case $1 in
-	ping | trace | sweep | scan | tcp) parts+=("$1") ;;
+	ping | trace | sweep | scan | tcp | udp | dns) parts+=("$1") ;;
 	--quick) quick=1 ;;
 	--write) write=1 ;;
 	--no-fail) fail= ;;

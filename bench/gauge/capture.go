@@ -19,7 +19,7 @@ import (
 	"github.com/gopacket/gopacket/pcapgo"
 )
 
-// exchange is one request in a capture, an echo request or a SYN, and the first
+// exchange is one request in a capture, an echo request, a SYN or a DNS query, and the first
 // answer to it.
 type exchange struct {
 	sent     time.Time
@@ -39,6 +39,12 @@ type echo struct {
 type handshake struct {
 	prober, target netip.AddrPort
 	isn            uint32 // initial sequence number
+}
+
+// query is what a DNS query by UDP and the answer to it have in common.
+type query struct {
+	prober, server netip.AddrPort
+	id             uint16
 }
 
 // readCapture returns the exchanges of a pcap file in the order of their
@@ -93,8 +99,11 @@ func readRequest(p gopacket.Packet) (key any, reply, again, ok bool) {
 	if e, reply, ok := readEcho(p); ok {
 		return e, reply, false, true
 	}
-	h, reply, ok := readHandshake(p)
-	return h, reply, true, ok
+	if h, reply, ok := readHandshake(p); ok {
+		return h, reply, true, true
+	}
+	q, reply, ok := readQuery(p)
+	return q, reply, true, ok
 }
 
 // readEcho reads an echo request or reply, IPv4 or IPv6.
@@ -132,6 +141,25 @@ func readHandshake(p gopacket.Packet) (h handshake, reply, ok bool) {
 		return handshake{to, from, tcp.Ack - 1}, true, true
 	}
 	return handshake{from, to, tcp.Seq}, false, true
+}
+
+// readQuery reads a DNS query or the answer to one, by UDP.
+func readQuery(p gopacket.Packet) (q query, reply, ok bool) {
+	const dnsPort, headerLen, qr = 53, 12, 0x80 // RFC 1035, section 4.1.1
+	udp, is := p.Layer(layers.LayerTypeUDP).(*layers.UDP)
+	if !is || len(udp.Payload) < headerLen {
+		return query{}, false, false
+	}
+	src, dst := ends(p)
+	from, to := netip.AddrPortFrom(src, uint16(udp.SrcPort)), netip.AddrPortFrom(dst, uint16(udp.DstPort))
+	id := binary.BigEndian.Uint16(udp.Payload)
+	switch reply = udp.Payload[2]&qr != 0; {
+	case reply && from.Port() == dnsPort:
+		return query{to, from, id}, true, true
+	case !reply && to.Port() == dnsPort:
+		return query{from, to, id}, false, true
+	}
+	return query{}, false, false
 }
 
 // ends returns who sent a packet to whom.

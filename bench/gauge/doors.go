@@ -40,6 +40,7 @@ type doors struct {
 	found     uint64                  // named, of these
 	again     uint64                  // named a second time
 	strangers uint64                  // said to be open, but not so
+	silent    bool                    // whether what is not open is silent
 	decided   map[netip.AddrPort]bool // ports with a state; nil if the output does not tell of all
 }
 

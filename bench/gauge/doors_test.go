@@ -61,6 +61,7 @@ func TestReadScan(t *testing.T) {
 		name, format, output    string
 		found, again, strangers uint64
 		undecided               uint64 // of four
+		silent                  bool
 	}{
 		{name: "plain", format: "plain", found: 2,
 			output: "192.0.2.1:22 open ssh syn-ack 0.312 ms\n192.0.2.1:23 unknown telnet no-descriptors: too many open files\n192.0.2.1:80 open http syn-ack 0.1 ms\n"},
@@ -77,6 +78,8 @@ func TestReadScan(t *testing.T) {
 `},
 		{name: "a closed port twice hides no other", format: "json", undecided: 3,
 			output: strings.Repeat(`{"record":"port","addr":"192.0.2.1","port":81,"state":"closed"}`+"\n", 4)},
+		{name: "silence of ports that would answer", format: "json", undecided: 4, output: `{"record":"port","addr":"192.0.2.1","port":23,"state":"open|filtered"}`},
+		{name: "silence of ports that are silent", format: "json", silent: true, undecided: 3, output: `{"record":"port","addr":"192.0.2.1","port":23,"state":"open|filtered"}`},
 		{name: "nmap", format: "grepable", found: 2, output: "# Nmap 7.93 scan initiated as: nmap -oG -\nHost: 192.0.2.1 ()\tStatus: Up\n" +
 			"Host: 192.0.2.1 ()\tPorts: 22/open/tcp//ssh///, 23/filtered/tcp//telnet///, 80/open/tcp//http///\tIgnored State: closed (997)\n"},
 		{name: "nmap, none", format: "grepable", output: "Host: 192.0.2.1 ()\tPorts: \tIgnored State: closed (50)\n"},
@@ -92,6 +95,7 @@ func TestReadScan(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			d.silent = tt.silent
 			if err := readScan(strings.NewReader(tt.output), tt.format, d); err != nil {
 				t.Fatal(err)
 			}

@@ -81,6 +81,12 @@ func TestParseReadings(t *testing.T) {
 			"SENT (0.75s) TCP 192.0.2.1:15379 > 192.0.2.2:443 S ttl=64 id=3883 iplen=40  seq=1567248129 win=1480\n" +
 			"RCVD (1s) TCP 192.0.2.2:443 > 192.0.2.1:15379 SA ttl=64 id=0 iplen=44  seq=1 win=64240 <mss 1460>\n",
 			[]reading{{probe: 0, rtt: 500}, {probe: 2, rtt: 250000}}},
+		{"dig", ";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 5\n;; Query time: 93 usec\n;; SERVER: 192.0.2.2#53(192.0.2.2) (UDP)\n;; Query time: 1204 usec\n",
+			[]reading{{probe: 0, rtt: 93}, {probe: 1, rtt: 1204}}},
+		{"netprobe's answers of name servers", `{"record":"dns","seq":2,"status":"reply","question":{"name":"a.example."},"rtt_ms":0.0315,"clock":"kernel"}
+{"record":"dns","seq":3,"status":"lost","rtt_ms":null,"clock":null}
+{"record":"summary","received":1,"rtt_ms":{"min":0.02,"max":1.5}}
+`, []reading{{probe: 1, rtt: 31.5, kernel: true}}},
 	}
 	near := func(a, b reading) bool { // nping's times are differences
 		return a.probe == b.probe && a.kernel == b.kernel && math.Abs(a.rtt-b.rtt) < 1e-6
@@ -164,6 +170,20 @@ func (c *capture) put(us int, reply bool, id, seq uint16, v6 bool) {
 			&layers.ICMPv4{TypeCode: kind, Id: id, Seq: seq})
 	}
 	c.write(us, packet)
+}
+
+// putUDP appends a datagram from a port of the prober to one of the target, or back.
+func (c *capture) putUDP(us int, back bool, near, far layers.UDPPort, payload string) {
+	c.t.Helper()
+	ip := &layers.IPv4{Version: 4, IHL: 5, TTL: 64, Protocol: layers.IPProtocolUDP, SrcIP: []byte{192, 0, 2, 1}, DstIP: []byte{192, 0, 2, 2}}
+	udp := &layers.UDP{SrcPort: near, DstPort: far}
+	if back {
+		ip.SrcIP, ip.DstIP = ip.DstIP, ip.SrcIP
+		udp.SrcPort, udp.DstPort = far, near
+	}
+	c.write(us, []gopacket.SerializableLayer{
+		&layers.Ethernet{SrcMAC: make([]byte, 6), DstMAC: make([]byte, 6), EthernetType: layers.EthernetTypeIPv4}, ip, udp, gopacket.Payload(payload),
+	})
 }
 
 // putTCP appends a packet from a port of the prober to one of the target, or back.
@@ -255,6 +275,31 @@ func TestParseCaptureOfHandshakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []exchange{{at(0), at(30)}, {at(1000), at(1020)}, {at(2000), time.Time{}}, {at(3000), at(3015)}}
+	same := func(a, b exchange) bool { return a.sent.Equal(b.sent) && a.answered.Equal(b.answered) }
+	if !slices.EqualFunc(got, want, same) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestParseCaptureOfQueries(t *testing.T) {
+	c := newCapture(t)
+	const answer = "\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00"
+	const question = "\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"
+	c.putUDP(0, false, 40000, 53, "\x00\x07"+question)
+	c.putUDP(5, false, 40000, 53, "\x00\x08"+question)
+	c.putUDP(10, true, 40000, 53, "\x00\x09"+answer) // to nobody
+	c.putUDP(12, true, 40001, 53, "\x00\x07"+answer) // to another port
+	c.putUDP(20, true, 40000, 53, "\x00\x08"+answer)
+	c.putUDP(30, true, 40000, 53, "\x00\x07"+answer)
+	c.putUDP(31, true, 40000, 53, "\x00\x07"+answer)    // a duplicate
+	c.putUDP(40, false, 40000, 53, "\x00\x07\x01")      // too short
+	c.putUDP(41, false, 40000, 123, "\x00\x01"+answer)  // another protocol
+	c.putUDP(50, false, 40000, 53, "\x00\x07"+question) // the id again
+	got, err := parseCapture(&c.Buffer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []exchange{{at(0), at(30)}, {at(5), at(20)}, {at(50), time.Time{}}}
 	same := func(a, b exchange) bool { return a.sent.Equal(b.sent) && a.answered.Equal(b.answered) }
 	if !slices.EqualFunc(got, want, same) {
 		t.Errorf("got %v, want %v", got, want)
@@ -402,6 +447,11 @@ func TestVerdicts(t *testing.T) {
 		{"of two ways to ask each has its own", []sample{
 			{"drop-wall", "netprobe", []float64{2.9}, nil}, {"drop-wall", "netprobe --syn", []float64{2.5, 3}, nil}, {"drop-wall", "nmap -sT", []float64{12}, nil},
 		}, []string{"PASS", "FAIL", ""}},
+		{"half of a peer's, and a limit", []sample{{"lifted-wall", "netprobe", []float64{.04, 1.9}, nil}, {"lifted-wall", "nmap -sU", []float64{.1}, nil}}, []string{"PASS", ""}},
+		{"beyond the limit", []sample{{"lifted-wall", "netprobe", []float64{.04, .04, 2}, nil}, {"lifted-wall", "nmap -sU", []float64{.1}, nil}}, []string{"FAIL", ""}},
+		{"more than half", []sample{{"lifted-wall", "netprobe", []float64{.06}, nil}, {"lifted-wall", "nmap -sU", []float64{.1}, nil}}, []string{"FAIL", ""}},
+		{"an ETA that is too short", []sample{{"told-eta", "netprobe, 60 ports", []float64{-10.5}, nil}}, []string{"FAIL"}},
+		{"as little as a peer", []sample{{"burst-load", "netprobe", []float64{30}, nil}, {"burst-load", "dnsperf", []float64{30}, nil}}, []string{"PASS", ""}},
 		{"unknown measure", []sample{{"colour", "netprobe", []float64{1}, nil}}, nil},
 	}
 	for _, tt := range tests {

@@ -23,6 +23,12 @@ type cost struct {
 // launch runs a command to its end, or kills it after limit. An exit code other
 // than 0 is an error.
 func launch(limit time.Duration, argv []string, stdout, stderr io.Writer) (cost, error) {
+	return launchWatched(limit, argv, stdout, stderr, func(*os.Process, time.Time) func() { return func() {} })
+}
+
+// launchWatched is launch that calls watch when the command has started, and what
+// it returned when it has ended.
+func launchWatched(limit time.Duration, argv []string, stdout, stderr io.Writer, watch func(*os.Process, time.Time) func()) (cost, error) {
 	if len(argv) == 0 {
 		return cost{}, errors.New("no command")
 	}
@@ -35,8 +41,10 @@ func launch(limit time.Duration, argv []string, stdout, stderr io.Writer) (cost,
 		return cost{}, err
 	}
 	peak := watchPeak(cmd.Process.Pid)
+	unwatch := watch(cmd.Process, begin)
 	err := cmd.Wait()
 	c := cost{wall: time.Since(begin), peak: peak()}
+	unwatch()
 	c.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	if ctx.Err() != nil {
 		return c, fmt.Errorf("%s was still running after %v", argv[0], limit)

@@ -129,6 +129,19 @@ func TestScanSamples(t *testing.T) {
 			t.Errorf("%s: %v, want %v", s.Measure, s.Values[0], want)
 		}
 	}
+	const tells = `trap 'echo ETA 1 min 30 s >&2; exit' QUIT; while :; do sleep .01; done`
+	if code, errs = scan(tells, "--asked", "2", "--format", "json", "--measure", "e", "--eta", "300ms", "--ideal", "100ms"); code != 0 {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	seen := 0
+	for _, s := range samplesOf(t, samples) {
+		if s.Measure == "e-eta" && s.Values[0] > 0 || s.Measure == "e-ratio" && s.Values[0] >= 3 {
+			seen++
+		}
+	}
+	if seen != 2 {
+		t.Errorf("an ETA and a ratio: %v", samplesOf(t, samples))
+	}
 	for _, flags := range []string{"", "--asked 10 --format xml", "--asked 10 --open 22"} {
 		if code, _ := scan("true", strings.Fields(flags)...); code != 3 {
 			t.Errorf("%q: exit %d, want 3", flags, code)

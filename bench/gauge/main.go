@@ -6,7 +6,7 @@
 // packet as it passes the interface, whoever sent it, so all tools are judged by
 // the same clock.
 //
-// Each subcommand but capture, listen and report appends to a file of samples, one
+// Each subcommand but answer, capture, listen and report appends to a file of samples, one
 // JSON object a line; report reads them all, so that repetitions need no
 // bookkeeping.
 package main
@@ -30,11 +30,13 @@ const usage = `usage: gauge SUBCOMMAND [flags]
 
   capture write the packets of an interface to a file
   add     append values given as arguments
+  answer  answer datagrams at many UDP ports, as services there would
   blast   ask every host of a prefix in the plainest loop: the yardstick of sweeps
   run     run a command: CPU per probe, peak memory, wall time
   rtt     RTT errors of a tool's output against a capture
   gaps    time between the requests of a capture
   listen  accept TCP connections at many ports, and close them
+  queries run a tool that asks name servers: CPU per query, queries unanswered
   path    run a tool that traces paths inside netprobe lab, and judge it
   scan    run a tool that asks which ports are open, and judge it
   start   time from a noted instant to the first request after it
@@ -47,7 +49,7 @@ const usage = `usage: gauge SUBCOMMAND [flags]
 func run(args []string, stdout, stderr io.Writer) int {
 	commands := map[string]func([]string, io.Writer, io.Writer) error{
 		"capture": runCapture, "add": runAdd, "run": runCommand, "rtt": runRTT, "gaps": runGaps, "start": runStart, "path": runPath,
-		"blast": runBlast, "sweep": runSweep, "listen": runListen, "scan": runScan, "report": runReport,
+		"answer": runAnswer, "queries": runQueries, "blast": runBlast, "sweep": runSweep, "listen": runListen, "scan": runScan, "report": runReport,
 	}
 	if len(args) == 0 || commands[args[0]] == nil {
 		fmt.Fprint(stderr, usage)

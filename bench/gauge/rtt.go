@@ -19,27 +19,33 @@ type reading struct {
 	kernel bool // the tool says that the kernel took both times; only netprobe tells
 }
 
-// Lines of the peers. ping counts its probes from 1, fping from 0, and nping says
-// when it sent and received.
+// Lines of the peers. ping counts its probes from 1, fping from 0, nping says
+// when it sent and received, and dig asks once more when it was answered.
 var (
-	pingLine  = regexp.MustCompile(`icmp_seq=(\d+) .*time=([0-9.]+) ms$`)
-	sentLine  = regexp.MustCompile(`^SENT \(([0-9.]+)s\) TCP `)
-	rcvdLine  = regexp.MustCompile(`^RCVD \(([0-9.]+)s\) TCP .* SA `)
-	fpingLine = regexp.MustCompile(`: \[(\d+)\], \d+ bytes, ([0-9.]+) ms`)
+	pingLine      = regexp.MustCompile(`icmp_seq=(\d+) .*time=([0-9.]+) ms$`)
+	sentLine      = regexp.MustCompile(`^SENT \(([0-9.]+)s\) TCP `)
+	rcvdLine      = regexp.MustCompile(`^RCVD \(([0-9.]+)s\) TCP .* SA `)
+	fpingLine     = regexp.MustCompile(`: \[(\d+)\], \d+ bytes, ([0-9.]+) ms`)
+	queryTimeLine = regexp.MustCompile(`^;; Query time: (\d+) usec$`)
 )
 
-// parseReadings reads the output of a tool: lines of ping, fping or nping, or
+// parseReadings reads the output of a tool: lines of ping, fping, nping or dig, or
 // records of netprobe, of which field is the time. Times come back in µs.
 func parseReadings(r io.Reader, field string) ([]reading, error) {
 	var all []reading
 	var sent []float64 // s, by nping
+	digs := 0
 	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<20) // records of long answers
 	for lines.Scan() {
 		line := lines.Text()
 		if m := pingLine.FindStringSubmatch(line); m != nil {
 			all = append(all, textReading(m, 1))
 		} else if m := fpingLine.FindStringSubmatch(line); m != nil {
 			all = append(all, textReading(m, 0))
+		} else if m := queryTimeLine.FindStringSubmatch(line); m != nil {
+			all = append(all, reading{probe: digs, rtt: seconds(m[1])})
+			digs++
 		} else if m := sentLine.FindStringSubmatch(line); m != nil {
 			sent = append(sent, seconds(m[1]))
 		} else if m := rcvdLine.FindStringSubmatch(line); m != nil && len(sent) > 0 {
@@ -66,7 +72,7 @@ func textReading(m []string, first int) reading {
 	return reading{probe: n - first, rtt: ms * 1000}
 }
 
-// seconds reads a number that a pattern let through.
+// seconds reads a number that a pattern let through, in its unit.
 func seconds(text string) float64 {
 	s, _ := strconv.ParseFloat(text, 64)
 	return s
@@ -84,7 +90,7 @@ func parseRecord(line, field string) (rd reading, ok bool, err error) {
 		return reading{}, false, fmt.Errorf("record: %w", err)
 	}
 	text := string(times[field])
-	if rec.Record != "probe" || rec.Status != "reply" || text == "null" {
+	if rec.Record != "probe" && rec.Record != "dns" || rec.Status != "reply" || text == "null" {
 		return reading{}, false, nil
 	}
 	ms, err := strconv.ParseFloat(text, 64)

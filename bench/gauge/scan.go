@@ -18,6 +18,8 @@ type scanRun struct {
 	output string // file
 	asked  uint64 // host-port pairs
 	limit  time.Duration
+	ideal  time.Duration // the least that the run can take; 0 if nobody knows
+	eta    foresight     // after 0 s if nobody asks
 	notes  []string
 }
 
@@ -26,10 +28,12 @@ type scanRun struct {
 // port asked), peak (memory in MB of 10^6 bytes), missed (open ports that the tool
 // did not find), false (ports it called open that are not, or called so twice),
 // unknown (ports without a state, if the output tells of all), wrong (all of these,
-// and one more if the exit code is not 0).
+// and one more if the exit code is not 0), ratio (of the whole command to the least it
+// can take), eta (by how many percent of the time that was left the ETA was too long).
 func runScan(args []string, _, stderr io.Writer) error {
 	var r scanRun
 	var open []string
+	var silent bool
 	flags := flag.NewFlagSet("gauge scan", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	r.out.define(flags)
@@ -40,6 +44,9 @@ func runScan(args []string, _, stderr io.Writer) error {
 	flags.StringVar(&r.format, "format", "plain", "`FORMAT` of the output: plain, json, grepable, list (masscan), nc")
 	flags.StringVar(&r.output, "output", "", "`FILE` the command writes to; removed at the end")
 	flags.Uint64Var(&r.asked, "asked", 0, "`N` ports are asked, those of each host counted")
+	flags.BoolVar(&silent, "silent", false, "ports that are not open are silent: to be called open|filtered")
+	flags.DurationVar(&r.ideal, "ideal", 0, "the least `TIME` that the command can take")
+	flags.DurationVar(&r.eta.after, "eta", 0, "have netprobe say after this `TIME` how long the rest takes")
 	flags.DurationVar(&r.limit, "limit", time.Minute, "kill the command after this `TIME`")
 	flags.Func("note", "`TEXT` to show beside the wall time", func(s string) error {
 		r.notes = append(r.notes, s)
@@ -52,6 +59,7 @@ func runScan(args []string, _, stderr io.Writer) error {
 	if r.truth, err = parseDoors(open); err != nil {
 		return err
 	}
+	r.truth.silent = silent
 	if scanFormats[r.format] == nil || r.output == "" || r.asked == 0 {
 		return errors.New("needs how many ports are asked, an output file and a known format")
 	}
@@ -80,6 +88,15 @@ func (r *scanRun) measure(argv []string, stderr io.Writer) error {
 	if c.peak > 0 {
 		put("peak", c.peak/1e6)
 	}
+	if r.ideal > 0 {
+		put("ratio", c.wall.Seconds()/r.ideal.Seconds())
+	}
+	if r.eta.after > 0 {
+		percent, etaErr := r.eta.errorOf(c.wall)
+		if err = errors.Join(err, etaErr); err == nil {
+			put("eta", percent)
+		}
+	}
 	missed, wrongly := float64(r.truth.missing()), float64(r.truth.strangers+r.truth.again)
 	wrong, notes := missed+wrongly, []string(nil)
 	put("missed", missed)
@@ -103,7 +120,11 @@ func (r *scanRun) launch(argv []string, stderr io.Writer) (c cost, code int, err
 	if err != nil {
 		return c, 0, err
 	}
-	c, err = launch(r.limit, argv, file, stderr)
+	if r.eta.after > 0 {
+		c, err = launchWatched(r.limit, argv, file, r.eta.listen(stderr), r.eta.ask)
+	} else {
+		c, err = launch(r.limit, argv, file, stderr)
+	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() >= 0 {
 		code, err = exit.ExitCode(), nil
 	}

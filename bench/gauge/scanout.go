@@ -74,6 +74,10 @@ func readPortRecord(line string, d *doors) error {
 		return nil
 	case "open":
 		d.named(at)
+	case "open|filtered":
+		if !d.silent {
+			return nil // it answers: this is as good as nothing
+		}
 	case "closed", "filtered":
 	default:
 		return fmt.Errorf("%v: state %q", at, r.State)
