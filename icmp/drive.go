@@ -99,7 +99,9 @@ func (e *Engine) begin(emit func(probe.Result)) {
 	e.start = time.Now()
 	e.wall.Observe(e.start, e.start)
 	e.pacer = probe.NewPacer(e.cfg.Rate)
-	e.spread = probe.NewPacer(e.catchUpRate())
+	if e.cfg.Pace == Fixed {
+		e.spread = probe.NewPacer(probe.CatchUpRate(len(e.cfg.Targets), e.cfg.Interval))
+	}
 	e.sched = probe.NewSchedule(len(e.cfg.Targets))
 	e.rows = make([]row, len(e.cfg.Targets))
 	for i, t := range e.cfg.Targets {

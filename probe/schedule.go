@@ -45,6 +45,28 @@ func (s *Schedule) Set(row int, due time.Duration) {
 	heap.Fix((*scheduleHeap)(s), s.pos[row])
 }
 
+// Follow makes row due an interval after it was, now that its probe left. Where
+// that is too long ago, the rounds missed meanwhile are left out.
+func (s *Schedule) Follow(row int, interval, now time.Duration) {
+	due := s.due[row] + interval
+	if behind := now - due; behind > max(catchUp, interval) {
+		due += behind / interval * interval
+	}
+	s.Set(row, due)
+}
+
+// catchUp is how far behind a row may fall and still send all it missed, so that
+// `-i 0.01 -c 1000` takes 10 s on a busy machine too. Beyond that (the process
+// was stopped, the machine slept) the missed rounds are left out.
+const catchUp = time.Second
+
+// CatchUpRate is how many probes per second leave at most while rounds missed are
+// sent after all: a burst would overflow somebody's queue, and the target would be
+// blamed for it. The schedule itself never needs so many.
+func CatchUpRate(rows int, interval time.Duration) float64 {
+	return max(1000, 4*float64(rows)/interval.Seconds())
+}
+
 // Phase returns when the first probe of a row is due: rows start at most gap
 // apart and are spread evenly over interval where they are many. Phases fall on
 // a grid of a fiftieth of the interval (at most 20 ms), so that many rows cost

@@ -113,3 +113,29 @@ func TestPhase(t *testing.T) {
 		}
 	}
 }
+
+// A row that was held up for a moment sends all it missed; after longer it goes on
+// in its rhythm, without the rounds in between.
+func TestFollow(t *testing.T) {
+	const ms = time.Millisecond
+	for _, tt := range []struct{ due, interval, now, want time.Duration }{
+		{0, time.Second, 0, time.Second},
+		{0, time.Second, 300 * ms, time.Second},
+		{0, 10 * ms, time.Second, 10 * ms},                               // caught up
+		{0, 10 * ms, 1020 * ms, 1020 * ms},                               // more than a second behind
+		{5 * ms, 10 * ms, time.Minute, time.Minute - 5*ms},               // in its rhythm, and never ahead of now
+		{0, time.Minute, 3*time.Minute + 1, 3 * time.Minute},             // more than an interval behind
+		{0, time.Minute, 2 * time.Minute, time.Minute},                   // not more
+		{time.Second, time.Hour, 2 * time.Hour, time.Hour + time.Second}, // nor here
+		{0, time.Nanosecond, 10 * time.Second, 10 * time.Second},         // the shortest there is
+		{0, time.Nanosecond, time.Second + 1, time.Nanosecond},           // and not yet too far behind
+		{0, time.Nanosecond, time.Second + 2, time.Second + 2*1},         // but now
+	} {
+		s := NewSchedule(1)
+		s.Set(0, tt.due)
+		s.Follow(0, tt.interval, tt.now)
+		if got := s.Due(0); got != tt.want {
+			t.Errorf("due %v, every %v, left at %v: due again at %v, want %v", tt.due, tt.interval, tt.now, got, tt.want)
+		}
+	}
+}

@@ -28,7 +28,9 @@ func (e *Engine) begin(emit func(probe.Result)) {
 	e.emit = emit
 	e.start = time.Now()
 	e.pacer = probe.NewPacer(e.cfg.Rate)
-	e.spread = probe.NewPacer(e.catchUpRate())
+	if !e.cfg.Adaptive {
+		e.spread = probe.NewPacer(probe.CatchUpRate(len(e.cfg.Targets), e.cfg.Interval))
+	}
 	e.sched = probe.NewSchedule(len(e.cfg.Targets))
 	e.rows = make([]row, len(e.cfg.Targets))
 	for i, t := range e.cfg.Targets {
@@ -143,21 +145,6 @@ func (e *Engine) asker() crew.Asker {
 	return a
 }
 
-// catchUp is how far behind a row may fall and still send all it missed, so that
-// `-i 0.01 -c 1000` takes 10 s on a busy machine too. Beyond that (the process
-// was stopped, the machine slept) the missed rounds are left out.
-const catchUp = time.Second
-
-// catchUpRate is how many probes per second leave at most while rounds missed
-// are sent after all: a burst would overflow somebody's queue, and the target
-// would be blamed for it. The schedule itself never needs so many.
-func (e *Engine) catchUpRate() float64 {
-	if e.cfg.Adaptive {
-		return 0
-	}
-	return max(1000, 4*float64(len(e.cfg.Targets))/e.cfg.Interval.Seconds())
-}
-
 // advance sets when row i is due again after a probe that left at now.
 func (e *Engine) advance(i int, now time.Duration) {
 	r := &e.rows[i]
@@ -170,11 +157,7 @@ func (e *Engine) advance(i int, now time.Duration) {
 		e.sched.Set(i, now+e.cfg.Interval)
 		return
 	}
-	due := e.sched.Due(i) + e.cfg.Interval
-	if behind := now - due; behind > max(catchUp, e.cfg.Interval) {
-		due += behind / e.cfg.Interval * e.cfg.Interval
-	}
-	e.sched.Set(i, due)
+	e.sched.Follow(i, e.cfg.Interval, now)
 }
 
 // hurry lets the row of f go on where that depends on f alone: it is the newest
