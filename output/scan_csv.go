@@ -44,11 +44,7 @@ func (v *scanCSV) appendPort(b []byte, r *probe.Result, state probe.PortState) [
 	t, udp := r.Target, v.h.Scan.Stats.UDP(r)
 	b = v.clock.appendTime(b, r.Sent)
 	b = append(b, ',')
-	if t.Name == "" {
-		b = appendIP(b, t)
-	} else {
-		b = appendField(b, bounded(t.Name))
-	}
+	b = appendTargetField(b, t)
 	b = appendIP(append(b, ','), t)
 	b = append(append(b, ','), proto(udp)...)
 	b = append(b, ',')

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"netprobe/probe"
 	"netprobe/stats"
 )
 
@@ -14,14 +13,13 @@ import (
 // last port is decided, whether it is up and its ports, with tabs between fields.
 //
 //	Host: 192.0.2.7 (web-1)	Ports: 22/open/tcp//ssh///	Ignored State: closed (997)
-type scanGrepable struct {
-	w   io.Writer
-	o   Options
-	h   *Header
-	buf []byte
-}
+type scanGrepable struct{ nmapView }
 
-func newScanGrepable(w io.Writer, o Options) View { return &scanGrepable{w: w, o: o} }
+func newScanGrepable(w io.Writer, o Options) View {
+	v := &scanGrepable{nmapView{w: w, o: o}}
+	v.tell = v.host
+	return v
+}
 
 func (v *scanGrepable) Begin(h *Header, _ *stats.Set) error {
 	v.h = h
@@ -31,22 +29,6 @@ func (v *scanGrepable) Begin(h *Header, _ *stats.Set) error {
 	b = appendEscaped(append(b, " as: "...), commandLine(h))
 	return v.write(append(b, '\n'))
 }
-
-func (v *scanGrepable) write(b []byte) error {
-	v.buf = b[:0]
-	_, err := v.w.Write(b)
-	return err
-}
-
-func (v *scanGrepable) Result(*probe.Result, *stats.Target) error {
-	if h := v.h.Scan.Stats.Done(); h != nil && !v.o.Quiet {
-		return v.host(h)
-	}
-	return nil
-}
-
-// Refresh does nothing: a line stays.
-func (v *scanGrepable) Refresh(time.Time) error { return nil }
 
 func (v *scanGrepable) host(h *stats.ScanHost) error {
 	if !v.h.Scan.nmapShows(h) {
@@ -109,13 +91,8 @@ func grepableText(s string) string {
 
 // End writes the hosts that were cut off, and what the run came to.
 func (v *scanGrepable) End(e *End) error {
-	for _, h := range v.h.Scan.Stats.CutOff() {
-		if v.o.Quiet {
-			break
-		}
-		if err := v.host(h); err != nil {
-			return err
-		}
+	if err := v.cutOff(); err != nil {
+		return err
 	}
 	s := v.h.Scan.Stats.Summary()
 	b := append(v.buf[:0], "# "...)

@@ -49,11 +49,7 @@ func (v *scanJSON) appendPort(b []byte, r *probe.Result, state probe.PortState) 
 	b = append(b, `{"v":1,"record":"port","time":"`...)
 	b = v.clock.appendTime(b, r.Sent)
 	b = append(b, v.head...)
-	if t.Name == "" {
-		b = appendAddrText(b, t.Addr.Addr())
-	} else {
-		b = appendString(b, bounded(t.Name))
-	}
+	b = appendTargetName(b, t)
 	b = append(b, `,"addr":`...)
 	b = appendAddr(b, t.Addr.Addr())
 	b = append(append(b, `,"proto":"`...), proto(udp)...)

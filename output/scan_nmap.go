@@ -2,6 +2,7 @@ package output
 
 import (
 	"cmp"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,45 @@ import (
 // The two formats of nmap that tools read. They say what we found in nmap's
 // words, and nothing we do not know: a host of which nobody answered is
 // "unknown", not up, and so is a port that could not be tested.
+
+// nmapView is what their views have in common: a host is written when its last
+// port is decided.
+type nmapView struct {
+	w    io.Writer
+	o    Options
+	h    *Header
+	buf  []byte
+	tell func(*stats.ScanHost) error // writes a host
+}
+
+func (v *nmapView) write(b []byte) error {
+	v.buf = b[:0]
+	_, err := v.w.Write(b)
+	return err
+}
+
+func (v *nmapView) Result(*probe.Result, *stats.Target) error {
+	if h := v.h.Scan.Stats.Done(); h != nil && !v.o.Quiet {
+		return v.tell(h)
+	}
+	return nil
+}
+
+// cutOff writes the hosts that were cut off.
+func (v *nmapView) cutOff() error {
+	for _, h := range v.h.Scan.Stats.CutOff() {
+		if v.o.Quiet {
+			break
+		}
+		if err := v.tell(h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Refresh does nothing: what is written stays.
+func (v *nmapView) Refresh(time.Time) error { return nil }
 
 // nmapReasons are nmap's words for reasons, where they are not ours.
 var nmapReasons = map[probe.Reason]string{

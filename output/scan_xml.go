@@ -4,7 +4,6 @@ import (
 	"io"
 	"net/netip"
 	"strconv"
-	"time"
 
 	"netprobe/probe"
 	"netprobe/stats"
@@ -15,14 +14,13 @@ const xmlVersion = "1.05"
 
 // scanXML writes what tools read from nmap -oX. A host is written when its last
 // port is decided.
-type scanXML struct {
-	w   io.Writer
-	o   Options
-	h   *Header
-	buf []byte
-}
+type scanXML struct{ nmapView }
 
-func newScanXML(w io.Writer, o Options) View { return &scanXML{w: w, o: o} }
+func newScanXML(w io.Writer, o Options) View {
+	v := &scanXML{nmapView{w: w, o: o}}
+	v.tell = v.host
+	return v
+}
 
 func (v *scanXML) Begin(h *Header, _ *stats.Set) error {
 	v.h = h
@@ -39,22 +37,6 @@ func (v *scanXML) Begin(h *Header, _ *stats.Set) error {
 	b = appendAttr(b, "services", h.Scan.List)
 	return v.write(append(b, "/>\n<verbose level=\"0\"/>\n<debugging level=\"0\"/>\n"...))
 }
-
-func (v *scanXML) write(b []byte) error {
-	v.buf = b[:0]
-	_, err := v.w.Write(b)
-	return err
-}
-
-func (v *scanXML) Result(*probe.Result, *stats.Target) error {
-	if h := v.h.Scan.Stats.Done(); h != nil && !v.o.Quiet {
-		return v.host(h)
-	}
-	return nil
-}
-
-// Refresh does nothing: an element stays.
-func (v *scanXML) Refresh(time.Time) error { return nil }
 
 func (v *scanXML) host(h *stats.ScanHost) error {
 	if !v.h.Scan.nmapShows(h) {
@@ -160,13 +142,8 @@ func (v *scanXML) appendPort(b []byte, r *portRow) []byte {
 
 // End writes the hosts that were cut off, and what the run came to.
 func (v *scanXML) End(e *End) error {
-	for _, h := range v.h.Scan.Stats.CutOff() {
-		if v.o.Quiet {
-			break
-		}
-		if err := v.host(h); err != nil {
-			return err
-		}
+	if err := v.cutOff(); err != nil {
+		return err
 	}
 	s := v.h.Scan.Stats.Summary()
 	elapsed := max(e.Time.Sub(v.h.Start), 0)

@@ -42,11 +42,7 @@ func (v *sweepCSV) appendHost(b []byte, r *probe.Result, state stats.HostState) 
 	t := r.Target
 	b = v.clock.appendTime(b, r.Sent)
 	b = append(b, ',')
-	if t.Name == "" {
-		b = appendIP(b, t)
-	} else {
-		b = appendField(b, bounded(t.Name))
-	}
+	b = appendTargetField(b, t)
 	b = append(b, ',')
 	if t.Addr.Addr().IsValid() {
 		b = appendIP(b, t)

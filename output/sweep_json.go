@@ -91,11 +91,7 @@ func (v *sweepJSON) appendHost(b []byte, r *probe.Result, state stats.HostState)
 	b = append(b, `{"v":1,"record":"host","time":"`...)
 	b = v.rows.clock.appendTime(b, r.Sent)
 	b = append(b, v.head...)
-	if t.Name == "" {
-		b = appendAddrText(b, t.Addr.Addr())
-	} else {
-		b = appendString(b, bounded(t.Name))
-	}
+	b = appendTargetName(b, t)
 	b = append(b, `,"addr":`...)
 	b = appendAddr(b, t.Addr.Addr())
 	b = append(b, `,"alive":`...)

@@ -228,6 +228,23 @@ func appendFailureText(b []byte, reason probe.Reason, err error) []byte {
 // appendLocal appends a time before a line for people.
 func appendLocal(b []byte, t time.Time) []byte { return t.Local().AppendFormat(b, time.DateTime) }
 
+// appendTargetName appends the name under which t was given, as JSON; its address
+// if it has none.
+func appendTargetName(b []byte, t *probe.Target) []byte {
+	if t.Name == "" {
+		return appendAddrText(b, t.Addr.Addr())
+	}
+	return appendString(b, bounded(t.Name))
+}
+
+// appendTargetField is appendTargetName for CSV.
+func appendTargetField(b []byte, t *probe.Target) []byte {
+	if t.Name == "" {
+		return appendIP(b, t)
+	}
+	return appendField(b, bounded(t.Name))
+}
+
 // hostText returns how lists of hosts name h.
 func hostText(h stats.SweepHost) string {
 	switch {
