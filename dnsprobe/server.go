@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"netprobe/probe"
-	"netprobe/rawsock"
 )
 
 // Transport is how a server is asked.
@@ -137,24 +136,6 @@ func (s *Server) authority() string {
 		host += ":" + strconv.Itoa(int(s.Port))
 	}
 	return host
-}
-
-// Families returns the families of the addresses of servers, and for names those of
-// network ("ip", "ip4", "ip6").
-func Families(servers []Server, network string) []rawsock.Family {
-	var v4, v6 bool
-	for _, s := range servers {
-		v4 = v4 || s.Host.Addr.Is4() || !s.Host.Addr.IsValid() && network != "ip6"
-		v6 = v6 || s.Host.Addr.Is6() || !s.Host.Addr.IsValid() && network != "ip4"
-	}
-	var all []rawsock.Family
-	if v4 {
-		all = append(all, rawsock.IPv4)
-	}
-	if v6 {
-		all = append(all, rawsock.IPv6)
-	}
-	return all
 }
 
 // maxSystem is how many name servers of resolv.conf(5) count (MAXNS).

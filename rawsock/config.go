@@ -35,6 +35,18 @@ func FamilyOf(a netip.Addr) Family {
 	return IPv6
 }
 
+// Families lists those of the two that are wanted.
+func Families(v4, v6 bool) []Family {
+	var all []Family
+	if v4 {
+		all = append(all, IPv4)
+	}
+	if v6 {
+		all = append(all, IPv6)
+	}
+	return all
+}
+
 // PMTUMode is how packets larger than the path are treated (IP_MTU_DISCOVER,
 // ip(7); IPV6_MTU_DISCOVER, ipv6(7)).
 type PMTUMode uint8

@@ -85,7 +85,11 @@ func (s *dnsRun) open() (dnsProber, error) {
 		cfg := s.f.study(s)
 		return dnsprobe.NewStudy(cfg), rawsock.CheckDial(cfg.Socket)
 	}
-	return dnsprobe.Open(s.f.config(s), dnsprobe.Families(s.servers, s.f.network())...)
+	hosts := make([]probe.Host, len(s.servers))
+	for i, v := range s.servers {
+		hosts[i] = v.Host
+	}
+	return dnsprobe.Open(s.f.config(s), s.f.families(hosts)...)
 }
 
 // slowDown leaves one processor to a run by udp alone, which does little and often:

@@ -164,12 +164,5 @@ func (f *hostFlags) families(specs []sweep.Spec) []rawsock.Family {
 		v4 = v4 || named || s.Range.First.Is4()
 		v6 = v6 || named || s.Range.First.Is6()
 	}
-	var families []rawsock.Family
-	if v4 && f.network() != "ip6" {
-		families = append(families, rawsock.IPv4)
-	}
-	if v6 && f.network() != "ip4" {
-		families = append(families, rawsock.IPv6)
-	}
-	return families
+	return rawsock.Families(v4 && f.network() != "ip6", v6 && f.network() != "ip4")
 }

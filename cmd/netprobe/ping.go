@@ -30,14 +30,7 @@ func newPing(args []string) *cobra.Command {
 			"  netprobe ping -c 100 --fail-if 'loss>2%,p95>40ms' 192.0.2.1\n" +
 			"  netprobe ping --mtu 198.51.100.7                     largest packet that passes whole\n" +
 			"  netprobe ping --json -c 3 192.0.2.1 | jq .rtt_ms",
-		RunE: func(cmd *cobra.Command, hosts []string) error {
-			s, err := f.session(cmd, hosts)
-			if err != nil {
-				return err
-			}
-			s.args = args
-			return s.run(cmd.Context())
-		},
+		RunE:              runSession(f.session, args),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	f.define(cmd)

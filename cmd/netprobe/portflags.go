@@ -3,9 +3,11 @@ package main
 import (
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"netprobe/output"
+	"netprobe/ports"
 	"netprobe/rawsock"
 )
 
@@ -81,6 +83,23 @@ func (f *portFlags) check(fs *pflag.FlagSet) error {
 		}
 	}
 	return f.runFlags.check(fs)
+}
+
+// session reads the targets of a command line and returns its run, whose engine is
+// still to be made.
+func (f *portFlags) session(cmd *cobra.Command, proto ports.Proto, args []string) (*session, error) {
+	hosts, err := f.parseEndpoints(cmd, proto, args)
+	if err != nil {
+		return nil, err
+	}
+	s := newSession(cmd, &f.runFlags, hosts)
+	s.marks = f.mark != 0
+	s.display = display{usual: pingFormat, view: output.NewView}
+	if f.wait > 0 {
+		s.wait = f.wait
+		s.display = waitDisplay()
+	}
+	return s, nil
 }
 
 // dial is what the flags say of the sockets that probes leave by.

@@ -260,12 +260,5 @@ func (f *runFlags) families(hosts []probe.Host) []rawsock.Family {
 		v4 = v4 || h.Addr.Is4() || !h.Addr.IsValid() && f.network() != "ip6"
 		v6 = v6 || h.Addr.Is6() || !h.Addr.IsValid() && f.network() != "ip4"
 	}
-	var families []rawsock.Family
-	if v4 {
-		families = append(families, rawsock.IPv4)
-	}
-	if v6 {
-		families = append(families, rawsock.IPv6)
-	}
-	return families
+	return rawsock.Families(v4, v6)
 }

@@ -92,6 +92,19 @@ func newSession(cmd *cobra.Command, f *runFlags, hosts []probe.Host) *session {
 	return s
 }
 
+// runSession is the RunE of a verb whose runs are sessions; args is the command
+// line after the program's name.
+func runSession(prepare func(*cobra.Command, []string) (*session, error), args []string) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, targets []string) error {
+		s, err := prepare(cmd, targets)
+		if err != nil {
+			return err
+		}
+		s.args = args
+		return s.run(cmd.Context())
+	}
+}
+
 // run is the whole life of a run. Its error is a *failure or a status.
 func (s *session) run(ctx context.Context) error {
 	ctx, stop, end := s.limit(ctx)

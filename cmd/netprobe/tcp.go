@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"netprobe/internal/rounds"
-	"netprobe/output"
 	"netprobe/ports"
 	"netprobe/probe"
 	"netprobe/rawsock"
@@ -39,14 +38,7 @@ func newTCP(args []string) *cobra.Command {
 			"  netprobe tcp --starttls smtp -c 1 mail.example.com:25\n" +
 			"  netprobe tcp --send 'PING\\r\\n' --expect '^\\+PONG' 192.0.2.1:6379\n" +
 			"  netprobe tcp --json -c 3 192.0.2.1:443 | jq .rtt_ms",
-		RunE: func(cmd *cobra.Command, targets []string) error {
-			s, err := f.session(cmd, targets)
-			if err != nil {
-				return err
-			}
-			s.args = args
-			return s.run(cmd.Context())
-		},
+		RunE:              runSession(f.session, args),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	f.define(cmd)
@@ -58,16 +50,9 @@ func (f *tcpFlags) session(cmd *cobra.Command, args []string) (*session, error) 
 	if err := f.check(cmd.Flags()); err != nil {
 		return nil, err
 	}
-	hosts, err := f.parseEndpoints(cmd, ports.TCP, args)
+	s, err := f.portFlags.session(cmd, ports.TCP, args)
 	if err != nil {
 		return nil, err
-	}
-	s := newSession(cmd, &f.runFlags, hosts)
-	s.marks = f.mark != 0
-	s.display = display{usual: pingFormat, view: output.NewView}
-	if f.wait > 0 {
-		s.wait = f.wait
-		s.display = waitDisplay()
 	}
 	s.open = func() (engine, error) { return f.open(s.resolver()) }
 	return s, nil

@@ -30,14 +30,7 @@ func newTrace(args []string) *cobra.Command {
 			"  netprobe trace -c 10 192.0.2.1                       where packets are lost, and why\n" +
 			"  netprobe trace --monitor 192.0.2.1                   until Ctrl-C, with statistics per hop\n" +
 			"  netprobe trace --json 192.0.2.1 >was; netprobe trace --baseline was 192.0.2.1",
-		RunE: func(cmd *cobra.Command, hosts []string) error {
-			s, err := f.session(cmd, hosts)
-			if err != nil {
-				return err
-			}
-			s.args = args
-			return s.run(cmd.Context())
-		},
+		RunE:              runSession(f.session, args),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	f.define(cmd)

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"netprobe/internal/rounds"
-	"netprobe/output"
 	"netprobe/ports"
 	"netprobe/probe"
 	"netprobe/rawsock"
@@ -38,14 +37,7 @@ func newUDP(args []string) *cobra.Command {
 			"  netprobe udp --payload-hex 0000000a 192.0.2.1:27015  a question of one's own\n" +
 			"  netprobe udp --wait 60s 192.0.2.1:53                 in scripts: go on when it answers\n" +
 			"  netprobe udp --json -c 3 192.0.2.1:123 | jq .facts.ntp_offset_ms",
-		RunE: func(cmd *cobra.Command, targets []string) error {
-			s, err := f.session(cmd, targets)
-			if err != nil {
-				return err
-			}
-			s.args = args
-			return s.run(cmd.Context())
-		},
+		RunE:              runSession(f.session, args),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	f.define(cmd)
@@ -85,16 +77,9 @@ func (f *udpFlags) session(cmd *cobra.Command, args []string) (*session, error) 
 	if err := f.check(cmd.Flags()); err != nil {
 		return nil, err
 	}
-	hosts, err := f.parseEndpoints(cmd, ports.UDP, args)
+	s, err := f.portFlags.session(cmd, ports.UDP, args)
 	if err != nil {
 		return nil, err
-	}
-	s := newSession(cmd, &f.runFlags, hosts)
-	s.marks = f.mark != 0
-	s.display = display{usual: pingFormat, view: output.NewView}
-	if f.wait > 0 {
-		s.wait = f.wait
-		s.display = waitDisplay()
 	}
 	s.watch = func(next probe.Sink) remarker { return newUDPVerdicts(next, f.protocol) }
 	s.open = f.open
