@@ -1,0 +1,172 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// habits are flags that other programs have and we spell differently, by verb: a
+// letter, letters that are written as one word, or a long name.
+var habits = map[string]map[string]string{
+	"ping": {
+		"O": "always on: probes without an answer are shown unless -q",
+		"m": "the fwmark is --mark",
+		"p": "the payload pattern is --pattern",
+		"V": "the version is netprobe version",
+	},
+	"sweep": {
+		"A": "always so: addresses are shown, and the name of what was given by name",
+		"b": "the payload size is -s",
+		"B": "the backoff factor is --backoff",
+		"c": "one pass, with -r for silent hosts; to ask again and again: netprobe ping -c",
+		"C": "one pass, with -r for silent hosts; to ask again and again: netprobe ping -o fping -c",
+		"d": "names are not looked up for addresses",
+		"e": "always on: round-trip times are shown",
+		"E": "leave out hosts with --exclude and --exclude-file",
+		"g": "not needed: give the network or range itself, as in netprobe sweep 192.0.2.0/24",
+		"H": "the TTL is -t",
+		"i": "packets per second are --rate; targets from a file are -f",
+		"J": "records are --json",
+		"k": "the fwmark is --mark",
+		"l": "to ask again and again: netprobe ping",
+		"m": "all addresses of a name are --all-addresses",
+		"N": "records are --json",
+		"O": "the TOS octet is -Q",
+		"p": "one pass; packets per second are --rate, ports are those of --ping tcp:PORT",
+		"P": "the kinds of probes are --ping icmp,tcp:PORT,udp:PORT",
+		"R": "the payload pattern is --pattern",
+		"T": "the pace is adaptive; packets per second are --rate",
+		"V": "the version is netprobe version",
+		"x": "the summary counts the alive; --json has .alive in its summary",
+		"X": "the summary counts the alive; --json has .alive in its summary",
+	},
+	"tcp": {
+		"d": "each line has its time with -D",
+		"j": "records are --json",
+		"l": "it listens to nobody",
+		"p": "the port comes behind the host, as in HOST:PORT; the own port is the system's choice",
+		"r": "names are looked up again with --re-resolve D",
+		"s": "the source address is -S",
+		"T": "how long one probe may take is -W",
+		"u": "UDP is netprobe udp",
+		"V": "the version is netprobe version",
+		"x": "the number of probes is -c",
+		"z": "always so: nothing is written to a connection",
+	},
+	"udp": {
+		"d": "each line has its time with -D",
+		"j": "records are --json",
+		"l": "it listens to nobody",
+		"p": "the port comes behind the host, as in HOST:PORT; the own port is the system's choice",
+		"r": "names are looked up again with --re-resolve D",
+		"s": "the source address is -S; the payload is --payload-hex or --payload-file",
+		"T": "how long one probe may take is -W",
+		"u": "always so; TCP is netprobe tcp",
+		"V": "the version is netprobe version",
+		"x": "the number of probes is -c",
+		"z": "always so: what is sent is a question that the service understands",
+	},
+	"scan": {
+		"sS": "half-open connections are --syn",
+		"sT": "always so, unless --syn or --udp says otherwise",
+		"sU": "UDP is --udp",
+		"sn": "who is there tells netprobe sweep",
+		"sP": "who is there tells netprobe sweep",
+		"sL": "nothing is listed that is not asked",
+		"sV": "versions are not guessed; what a service says over TCP tells netprobe tcp --banner",
+		"sC": "there are no scripts",
+		"sO": "IP protocols are not scanned",
+		"s":  "the ways to ask are --connect (the default), --syn and --udp; the source address is -S",
+		"Pn": "always so: hosts are not asked for a sign of life before, unless with --alive",
+		"P":  "a sweep before the scan is --alive, the kinds of its probes --ping icmp,tcp:PORT",
+		"PE": "a sweep before the scan is --alive --ping icmp",
+		"PS": "a sweep before the scan is --alive --ping tcp:PORT",
+		"PA": "a sweep before the scan is --alive --ping tcp:PORT",
+		"PU": "a sweep before the scan is --alive --ping udp:PORT",
+		"PR": "a sweep before the scan is --alive",
+		"T":  "the pace goes by what gets through; --rate N caps it, --budget D bounds the time",
+		"A":  "neither systems nor versions are guessed",
+		"O":  "systems are not guessed; the TOS octet is -Q",
+		"F":  "fewer ports are -p top:100",
+		"iL": "targets from a file are -f FILE",
+		"iR": "there are no random targets",
+		"i":  "targets from a file are -f FILE; tries per second are --rate",
+		"oX": "nmap's XML is -o nmap-xml, on stdout",
+		"oG": "nmap's greppable lines are -o grepable, on stdout",
+		"oN": "text is -o table or -o plain, on stdout",
+		"oA": "one format goes to stdout (-o nmap-xml, -o grepable), records to a file as well: --out FILE",
+		"oJ": "records are --json, to a file --out FILE",
+		"oL": "a line for each port is -o plain",
+		"e":  "the interface is -I",
+		"g":  "the own port is the system's choice",
+		"d":  "what happens inside is told with -v",
+		"c":  "each port is asked until it is known; how often a silent one: -r",
+		"b":  "there are no FTP bounces",
+		"m":  "the fwmark is --mark",
+		"u":  "UDP is --udp",
+		"V":  "the version is netprobe version",
+		"x":  "what to leave out is --exclude LIST",
+		"z":  "always so: nothing is written to a connection",
+
+		"top-ports":           "the N common ports are -p top:N",
+		"port-ratio":          "common ports are -p top:N",
+		"script":              "there are no scripts",
+		"source-port":         "the own port is the system's choice",
+		"min-rate":            "the pace goes by what gets through; --rate max knows no caution",
+		"max-rate":            "a cap is --rate N",
+		"max-retries":         "how often a silent port is asked again is -r N",
+		"host-timeout":        "a bound for all of it is --budget D",
+		"scan-delay":          "a cap is --rate N",
+		"min-parallelism":     "as many ports are asked at a time as get through; --rate N caps it",
+		"max-parallelism":     "as many ports are asked at a time as get through; --rate N caps it",
+		"initial-rtt-timeout": "waits go by the round-trip times of each host; for the last try -W D",
+		"min-rtt-timeout":     "waits go by the round-trip times of each host; for the last try -W D",
+		"max-rtt-timeout":     "waits go by the round-trip times of each host; for the last try -W D",
+		"reason":              "always so: reasons are shown",
+		"randomize-hosts":     "always so, unless with --ordered",
+		"excludefile":         "what to leave out, from a file, is --exclude-file FILE",
+		"exclude-ports":       "leave them out of -p LIST: ranges are 1-24,26-1023",
+		"wait":                "how long the last try is waited for is -W D",
+	},
+	"dns": {
+		"b": "the source address is -S",
+		"k": "queries are not signed",
+		"p": "the port goes with the server, as in @192.0.2.53:5353",
+		"t": "types are words after the name, as in netprobe dns example.com MX",
+		"u": "times have the unit that fits them",
+		"V": "the version is netprobe version",
+		"y": "queries are not signed",
+	},
+	"trace": {
+		"A": "AS numbers are not looked up",
+		"e": "always on: MPLS labels and what else routers tell is shown",
+		"f": "the first TTL is --first-hop",
+		"F": "the path MTU is --mtu",
+		"j": "records are --json",
+		"l": "a line per hop is what plain shows; the IPv6 flow label is --flow",
+		"M": "the protocol is -P",
+		"N": "not needed: all hops are probed at once; --rate limits packets per second",
+		"p": "the destination port is --port",
+		"r": "a report is --monitor -c 10 -o plain",
+		"t": "the TOS octet is -Q",
+		"T": "TCP is -P tcp",
+		"U": "UDP is -P udp",
+		"u": "UDP is -P udp",
+		"V": "the version is netprobe version",
+		"z": "the time between rounds is -i, packets per second --rate",
+	},
+}
+
+// habit says how what other programs call flag is spelled for cmd; empty if nobody
+// is known to call anything so.
+func habit(cmd *cobra.Command, flag string) string { return habits[cmd.Name()][flag] }
+
+// letterHabit is habit for what follows a hyphen, as in sS, PS22,80 and T4: a word
+// of two letters, or a letter with its value.
+func letterHabit(cmd *cobra.Command, letters string) (hint, flag string) {
+	for _, n := range []int{len(letters), 2, 1} {
+		if n <= len(letters) {
+			if hint := habit(cmd, letters[:n]); hint != "" {
+				return hint, letters[:n]
+			}
+		}
+	}
+	return "", letters[:1]
+}
