@@ -128,8 +128,8 @@ measure_lifted() {
 	for ((rep = 0; rep < lifted_reps; rep++)); do
 		for tool in $(turn $rep netprobe nmap); do
 			case $tool in
-			netprobe) udp_once lifted netprobe json --asked 1000 -- netprobe scan --udp --json -p 1-1000 $udp_closed ;;
-			nmap) udp_once lifted 'nmap -sU' grepable --asked 1000 -- nmap -sU -n -Pn -p 1-1000 -oG - $udp_closed ;;
+			netprobe) udp_once lifted netprobe grepable --states --asked 1000 -- netprobe scan --udp -o grepable -p 1-1000 $udp_closed ;;
+			nmap) udp_once lifted 'nmap -sU' grepable --states --asked 1000 -- nmap -sU -n -Pn -p 1-1000 -oG - $udp_closed ;;
 			esac
 		done
 	done
@@ -157,7 +157,7 @@ measure_told() {
 	say "closed UDP ports of which one is told a second, about $(((told_ports + 2 * told_peer) / 60 + 1)) min"
 	in_udp_far sysctl -qw net.ipv4.icmp_ratelimit=1000 net.ipv4.icmp_msgs_per_sec=1000 net.ipv4.icmp_msgs_burst=50
 	sleep $told_rest
-	udp_once told "nmap -sU, $told_peer ports" grepable --asked $told_peer -- nmap -sU -n -Pn -p 1-$told_peer -oG - $udp_closed
+	udp_once told "nmap -sU, $told_peer ports" grepable --states --asked $told_peer -- nmap -sU -n -Pn -p 1-$told_peer -oG - $udp_closed
 	told_once $told_peer
 	told_once $told_ports --eta 10s
 }

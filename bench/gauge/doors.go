@@ -40,8 +40,10 @@ type doors struct {
 	found     uint64                  // named, of these
 	again     uint64                  // named a second time
 	strangers uint64                  // said to be open, but not so
+	all       bool                    // whether the output is to tell of all ports
 	silent    bool                    // whether what is not open is silent
 	decided   map[netip.AddrPort]bool // ports with a state; nil if the output does not tell of all
+	unnamed   uint64                  // those with a state that have no line of their own
 }
 
 // parseDoors reads HOSTS=PORTS: the open ports, HOSTS as in parseCrowd.
@@ -101,4 +103,6 @@ func (d *doors) namedText(host, port string) error {
 func (d *doors) missing() uint64 { return uint64(len(d.open)) - d.found }
 
 // undecided is how many of the ports asked have no state.
-func (d *doors) undecided(asked uint64) uint64 { return asked - min(asked, uint64(len(d.decided))) }
+func (d *doors) undecided(asked uint64) uint64 {
+	return asked - min(asked, uint64(len(d.decided))+d.unnamed)
+}

@@ -61,7 +61,7 @@ func TestReadScan(t *testing.T) {
 		name, format, output    string
 		found, again, strangers uint64
 		undecided               uint64 // of four
-		silent                  bool
+		silent, all             bool
 	}{
 		{name: "plain", format: "plain", found: 2,
 			output: "192.0.2.1:22 open ssh syn-ack 0.312 ms\n192.0.2.1:23 unknown telnet no-descriptors: too many open files\n192.0.2.1:80 open http syn-ack 0.1 ms\n"},
@@ -82,6 +82,10 @@ func TestReadScan(t *testing.T) {
 		{name: "silence of ports that are silent", format: "json", silent: true, undecided: 3, output: `{"record":"port","addr":"192.0.2.1","port":23,"state":"open|filtered"}`},
 		{name: "nmap", format: "grepable", found: 2, output: "# Nmap 7.93 scan initiated as: nmap -oG -\nHost: 192.0.2.1 ()\tStatus: Up\n" +
 			"Host: 192.0.2.1 ()\tPorts: 22/open/tcp//ssh///, 23/filtered/tcp//telnet///, 80/open/tcp//http///\tIgnored State: closed (997)\n"},
+		{name: "nmap, all states", format: "grepable", all: true, found: 1, undecided: 1,
+			output: "Host: 192.0.2.1 ()\tPorts: 22/open/udp//ssh///, 23/open|filtered/udp/////\tIgnored State: closed (2)\n"},
+		{name: "netprobe, all states", format: "grepable", all: true, output: "Host: 192.0.2.1 ()\tIgnored State: closed (4)\n"},
+		{name: "silence that is ignored", format: "grepable", all: true, undecided: 4, output: "Host: 192.0.2.1 ()\tIgnored State: open|filtered (4)\n"},
 		{name: "nmap, none", format: "grepable", output: "Host: 192.0.2.1 ()\tPorts: \tIgnored State: closed (50)\n"},
 		{name: "nmap, a name", format: "grepable", found: 1, output: "Host: 192.0.2.1 (web-1)\tPorts: 22/open/tcp//ssh///\n"},
 		{name: "nmap, open or filtered is not open", format: "grepable", output: "Host: 192.0.2.1 ()\tPorts: 22/open|filtered/tcp//ssh///\n"},
@@ -95,7 +99,7 @@ func TestReadScan(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d.silent = tt.silent
+			d.silent, d.all = tt.silent, tt.all
 			if err := readScan(strings.NewReader(tt.output), tt.format, d); err != nil {
 				t.Fatal(err)
 			}
@@ -103,7 +107,7 @@ func TestReadScan(t *testing.T) {
 				t.Errorf("found %d, again %d, strangers %d, missing %d; want %d, %d, %d, %d",
 					d.found, d.again, d.strangers, d.missing(), tt.found, tt.again, tt.strangers, 2-tt.found)
 			}
-			if tells := tt.format == "json"; tells != (d.decided != nil) || tells && d.undecided(4) != tt.undecided {
+			if tells := tt.format == "json" || tt.all; tells != (d.decided != nil) || tells && d.undecided(4) != tt.undecided {
 				t.Errorf("%d undecided, told: %v; want %d", d.undecided(4), d.decided != nil, tt.undecided)
 			}
 		})

@@ -33,7 +33,7 @@ type scanRun struct {
 func runScan(args []string, _, stderr io.Writer) error {
 	var r scanRun
 	var open []string
-	var silent bool
+	var silent, all bool
 	flags := flag.NewFlagSet("gauge scan", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	r.out.define(flags)
@@ -45,6 +45,7 @@ func runScan(args []string, _, stderr io.Writer) error {
 	flags.StringVar(&r.output, "output", "", "`FILE` the command writes to; removed at the end")
 	flags.Uint64Var(&r.asked, "asked", 0, "`N` ports are asked, those of each host counted")
 	flags.BoolVar(&silent, "silent", false, "ports that are not open are silent: to be called open|filtered")
+	flags.BoolVar(&all, "states", false, "the output tells of all ports, be it grepable")
 	flags.DurationVar(&r.ideal, "ideal", 0, "the least `TIME` that the command can take")
 	flags.DurationVar(&r.eta.after, "eta", 0, "have netprobe say after this `TIME` how long the rest takes")
 	flags.DurationVar(&r.limit, "limit", time.Minute, "kill the command after this `TIME`")
@@ -59,7 +60,10 @@ func runScan(args []string, _, stderr io.Writer) error {
 	if r.truth, err = parseDoors(open); err != nil {
 		return err
 	}
-	r.truth.silent = silent
+	r.truth.silent, r.truth.all = silent, all
+	if all && r.format != "grepable" && r.format != "json" {
+		return errors.New("only grepable output and records tell of all ports")
+	}
 	if scanFormats[r.format] == nil || r.output == "" || r.asked == 0 {
 		return errors.New("needs how many ports are asked, an output file and a known format")
 	}

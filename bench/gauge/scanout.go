@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -18,7 +20,7 @@ var scanFormats = map[string]func(line string, d *doors) error{
 
 // readScan reads what a tool printed about ports into d.
 func readScan(r io.Reader, format string, d *doors) error {
-	if format == "json" {
+	if format == "json" || d.all {
 		d.decided = make(map[netip.AddrPort]bool)
 	}
 	read := scanFormats[format]
@@ -86,7 +88,10 @@ func readPortRecord(line string, d *doors) error {
 	return nil
 }
 
-// readGrepable reads "Host: ADDR (NAME)\tPorts: 22/open/tcp//ssh///, ...\t...".
+var ignoredState = regexp.MustCompile(`^Ignored State: (\S+) \((\d+)\)$`)
+
+// readGrepable reads "Host: ADDR (NAME)\tPorts: 22/open/tcp//ssh///, ...\tIgnored
+// State: closed (997)".
 func readGrepable(line string, d *doors) error {
 	rest, ok := strings.CutPrefix(line, "Host: ")
 	if !ok {
@@ -94,19 +99,45 @@ func readGrepable(line string, d *doors) error {
 	}
 	host, _, _ := strings.Cut(rest, " ")
 	for field := range strings.SplitSeq(rest, "\t") {
+		if m := ignoredState.FindStringSubmatch(field); m != nil && (m[1] != "open|filtered" || d.silent) {
+			n, _ := strconv.ParseUint(m[2], 10, 16) // the pattern lets only numbers through
+			d.unnamed += n
+		}
 		list, ok := strings.CutPrefix(field, "Ports: ")
-		if !ok {
+		if !ok || list == "" {
 			continue
 		}
 		for port := range strings.SplitSeq(list, ", ") {
-			number, state, _ := strings.Cut(port, "/")
-			if !strings.HasPrefix(state, "open/") {
-				continue
-			}
-			if err := d.namedText(host, number); err != nil {
+			if err := readGrepablePort(host, port, d); err != nil {
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+// readGrepablePort reads "22/open/tcp//ssh///".
+func readGrepablePort(host, port string, d *doors) error {
+	words := strings.SplitN(port, "/", 3)
+	if len(words) < 3 {
+		return fmt.Errorf("port %q", port)
+	}
+	switch words[1] {
+	case "open":
+		if err := d.namedText(host, words[0]); err != nil {
+			return err
+		}
+	case "open|filtered":
+		if !d.silent {
+			return nil
+		}
+	}
+	if d.decided != nil {
+		at, err := netip.ParseAddrPort(net.JoinHostPort(host, words[0]))
+		if err != nil {
+			return err
+		}
+		d.decided[at] = true
 	}
 	return nil
 }
