@@ -9,10 +9,12 @@ import (
 func newCompletion() *cobra.Command {
 	shells := []string{"bash", "zsh", "fish", "powershell"}
 	return &cobra.Command{
-		Use:       "completion SHELL",
-		Short:     "print what makes a shell complete verbs and flags",
-		Long:      "SHELL is one of " + strings.Join(shells, ", ") + ".",
-		Example:   "  netprobe completion bash >~/.local/share/bash-completion/completions/netprobe",
+		Use:   "completion SHELL",
+		Short: "print what makes a shell complete verbs and flags",
+		Long:  "SHELL is one of " + strings.Join(shells, ", ") + ".",
+		Example: "  netprobe completion bash >~/.local/share/bash-completion/completions/netprobe\n" +
+			"  netprobe completion zsh >~/.zfunc/_netprobe      where fpath has ~/.zfunc\n" +
+			"  netprobe completion fish >~/.config/fish/completions/netprobe.fish",
 		ValidArgs: shells,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {

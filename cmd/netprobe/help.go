@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -58,16 +59,26 @@ func printHelp(cmd *cobra.Command, w io.Writer) {
 	}
 	if cmd.HasAvailableSubCommands() {
 		fmt.Fprint(w, "\nVerbs:\n")
-		for _, c := range cmd.Commands() {
-			if c.IsAvailableCommand() || c.Name() == "help" {
-				fmt.Fprintf(w, "  %-12s %s\n", c.Name(), c.Short)
-			}
+		for _, c := range inOrder(cmd) {
+			fmt.Fprintf(w, "  %-12s %s\n", c.Name(), c.Short)
 		}
 	}
 	if cmd.Example != "" {
 		fmt.Fprintf(w, "\nExamples:\n%s\n", cmd.Example)
 	}
 	printFlags(cmd.Flags(), w)
+}
+
+// verbs are all verbs, in the order in which people look for them.
+var verbs = []string{"ping", "sweep", "trace", "tcp", "udp", "scan", "dns", "lab", "version", "completion", "help"}
+
+// inOrder returns the verbs of root that are not hidden.
+func inOrder(root *cobra.Command) []*cobra.Command {
+	all := slices.DeleteFunc(slices.Clone(root.Commands()), func(c *cobra.Command) bool { return c.Hidden })
+	slices.SortStableFunc(all, func(a, b *cobra.Command) int {
+		return slices.Index(verbs, a.Name()) - slices.Index(verbs, b.Name())
+	})
+	return all
 }
 
 // printFlags prints the flags that were given a group, group by group, then the rest.

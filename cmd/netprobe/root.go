@@ -28,14 +28,17 @@ func newRoot(args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "netprobe VERB ...",
 		Short: "is it reachable, how well, and if not, where does it break?",
-		Example: "  netprobe ping 192.0.2.1                 until Ctrl-C\n" +
-			"  netprobe ping -c 4 -o table HOST HOST   several hosts side by side\n" +
-			"  netprobe sweep 192.0.2.0/24             who is there\n" +
-			"  netprobe trace 192.0.2.1                the path, hop by hop\n" +
-			"  netprobe tcp 192.0.2.1:443              is the port open, again and again\n" +
-			"  netprobe udp 192.0.2.1:123              does the service answer, again and again\n" +
-			"  netprobe dns example.com MX @192.0.2.53 what a name server says, and how fast\n" +
-			"  netprobe help ping                      every flag",
+		Example: "  netprobe ping 192.0.2.1                       until Ctrl-C\n" +
+			"  netprobe ping -c 4 -o table HOST HOST         several hosts side by side\n" +
+			"  netprobe sweep 192.0.2.0/24                   who is there\n" +
+			"  netprobe trace 192.0.2.1                      the path, hop by hop\n" +
+			"  netprobe tcp 192.0.2.1:443                    is the port open, again and again\n" +
+			"  netprobe tcp --tls --http / HOST:443          ... and does what is behind it work\n" +
+			"  netprobe udp 192.0.2.1:123                    does the service answer, again and again\n" +
+			"  netprobe scan 192.0.2.1                       which ports are open\n" +
+			"  netprobe dns example.com MX @192.0.2.53       what a name server says, and how fast\n" +
+			"  netprobe lab isp -- netprobe ping server.lab  any of it in a virtual network\n" +
+			"  netprobe help ping                            every flag",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
@@ -58,7 +61,8 @@ func newRoot(args []string) *cobra.Command {
 	// exported method: that is a quarter of the binary.
 	root.Flags().Bool("version", false, "")
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newPing(args), newSweep(args), newTrace(args), newTCP(args), newUDP(args), newScan(args), newDNS(args), newLab(), newLabInside(), newVersion(), newCompletion())
+	root.AddCommand(newPing(args), newSweep(args), newTrace(args), newTCP(args), newUDP(args), newScan(args),
+		newDNS(args), newLab(), newLabInside(), newVersion(), newCompletion())
 	return root
 }
 
@@ -82,10 +86,8 @@ func newHelp() *cobra.Command {
 // never looked up as a name: a bare host is reserved.
 func unknownVerb(root *cobra.Command, word string) error {
 	var verbs []string
-	for _, c := range root.Commands() {
-		if !c.Hidden {
-			verbs = append(verbs, c.Name())
-		}
+	for _, c := range inOrder(root) {
+		verbs = append(verbs, c.Name())
 	}
 	f := usage("", "%q is not a verb", word)
 	if near := spell.Nearest(word, verbs); near != "" {

@@ -126,23 +126,6 @@ func TestUsageManyTargets(t *testing.T) {
 	}
 }
 
-func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{"help"}, {"--help"}, {"help", "ping"}, {"ping", "-h"}, {"help", "trace"}, {"trace", "-h"}, {"help", "sweep"}, {"sweep", "-h"}, {"help", "tcp"}, {"tcp", "-h"}, {"help", "udp"}, {"udp", "-h"}, {"version", "--help"}, {"help", "completion"}} {
-		var stdout, stderr bytes.Buffer
-		if code := run(t.Context(), args, nil, &stdout, &stderr); code != 0 || stderr.Len() > 0 {
-			t.Errorf("%q: exit code %d, stderr %q", args, code, stderr.String())
-		}
-		if !strings.Contains(stdout.String(), "Usage: netprobe") {
-			t.Errorf("%q: %s", args, stdout.String())
-		}
-		for line := range strings.Lines(stdout.String()) {
-			if len(line) > helpWidth+1 {
-				t.Errorf("%q: line of %d: %s", args, len(line), line)
-			}
-		}
-	}
-}
-
 // Without anything to do it says what it can do; that is no success.
 func TestNoArguments(t *testing.T) {
 	var stdout, stderr bytes.Buffer

@@ -34,7 +34,9 @@ func newVersion() *cobra.Command {
 			return outputError(err)
 		},
 	}
-	cmd.Flags().BoolVar(&schema, "schema", false, "print the JSON Schema of the records of --json")
+	var groups flagGroups
+	onOff(groups.add("Output"), &schema, "schema", "", "print the JSON Schema of the records of --json")
+	groups.attach(cmd)
 	return cmd
 }
 
