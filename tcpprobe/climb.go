@@ -59,8 +59,8 @@ func (c *Climb) Check() error {
 // NewAsker returns what asks by connects that leave by socket, of which Source,
 // Interface, Mark, TTL and TOS count, and then climbs; nil asks nothing above the
 // connection. The whole takes no longer than the try's Timeout. Connections are
-// reset in the end, which leaves no TIME_WAIT behind. A try takes
-// rawsock.DialCost descriptors.
+// reset in the end, which leaves no TIME_WAIT behind. A try takes climb.Cost
+// descriptors.
 //
 // A connection that was accepted is a Reply, whatever a layer says of it: Detail
 // is a *probe.Layers then, and where one failed, the Reason is its Reason

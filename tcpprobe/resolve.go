@@ -11,6 +11,7 @@ import (
 
 	"netprobe/internal/crew"
 	"netprobe/probe"
+	"netprobe/rawsock"
 )
 
 // naming is what became of looking up the name of a target.
@@ -51,6 +52,15 @@ func (d *dialer) resolve(ctx context.Context, t crew.Try) (named *naming, instea
 // unnamed is the answer where a name could not be looked up.
 func unnamed(err error) crew.Answer {
 	return crew.Answer{Result: probe.Result{Status: probe.Failed, Reason: probe.ResolveFailed, Err: err}}
+}
+
+// Cost is how many descriptors a try takes that climbs so; c may be nil. A lookup
+// asks for both families at once, and opens files before that.
+func (c *Climb) Cost() int {
+	if c == nil || c.Names == nil {
+		return rawsock.DialCost
+	}
+	return max(rawsock.DialCost, 3)
 }
 
 // maxAddrs is how many addresses of a name are told.

@@ -72,7 +72,7 @@ func (f *tcpFlags) open(names *probe.Resolver) (engine, error) {
 	if climb != nil {
 		climb.Names, grace = names, climbGrace
 	}
-	e := f.connect(rawsock.DialCost, grace, func() rounds.Asker { return tcpprobe.NewAsker(socket, climb) })
+	e := f.connect(climb.Cost(), grace, func() rounds.Asker { return tcpprobe.NewAsker(socket, climb) })
 	if rawsock.TellsHandshakes {
 		e.clock = probe.Kernel
 	}
