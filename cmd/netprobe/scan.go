@@ -75,7 +75,7 @@ func (f *scanFlags) prepare(cmd *cobra.Command, args []string) (*scanRun, error)
 	}
 	s := &scanRun{f: f}
 	s.setUp(cmd, &f.runFlags)
-	s.marks = f.mark != 0 && !f.syn
+	s.marks = f.mark != 0 && (!f.syn || f.alive)
 	specs, err := f.parseTargets(s.verb, args)
 	if err != nil {
 		return nil, withPorts(err, args)

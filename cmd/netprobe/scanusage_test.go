@@ -74,9 +74,9 @@ func TestScanUsage(t *testing.T) {
 
 		{"mistyped verb", nil, `"scna" is not a verb`, "netprobe scan"},
 		{"mistyped flag", []string{"--opn", x}, `unknown flag "--opn"`, "--open"},
-		{"letter of another program", []string{"-Pn", x}, `unknown flag "-P"`, "--alive"},
-		{"its word", []string{"--top-ports", "10", x}, `unknown flag "--top-ports"`, "-p top:100"},
-		{"its technique", []string{"-sS", x}, `unknown flag "-s"`, "--syn"},
+		{"letter of another program", []string{"-Pn", x}, `unknown flag "-Pn"`, "--alive"},
+		{"its word", []string{"--top-ports", "10", x}, `unknown flag "--top-ports"`, "-p top:N"},
+		{"its technique", []string{"-sS", x}, `unknown flag "-sS"`, "--syn"},
 		{"its pace", []string{"-T4", x}, `unknown flag "-T"`, "--budget"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
