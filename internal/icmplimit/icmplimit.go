@@ -61,7 +61,7 @@ type Limit struct {
 	asked  int           // ports that were asked then and had no answer
 	ended  int           // first tries of ports of which is known whether they were answered
 	firsts int           // those that were
-	early  int           // how many of the first sample of them were answered
+	early  int           // how many of the first ones of them were answered
 	recent uint32        // which of the last sample of them were: a bit each
 	mute   int           // tries that were not answered since one of a port that had been silent was
 
@@ -87,18 +87,22 @@ type try struct {
 }
 
 // A limit is suspected where of the first ports at least minEarly answered their first
-// try and of the last a quarter of that or less. (Of later tries this says nothing: they
-// are at the ports that are silent anyway.) Where there are too few ports to see that,
-// it is if so many answered and the others did not when asked again: a bucket of six
-// leaves four of ten silent. And it is where at least one in suspectPart of the answers
-// is from a port that had been silent, unless first tries are answered as ever: that is
-// loss. Under suspicion minShown such ports make it known: if it was loss alone, the
-// interval is what tries took anyway.
+// try and of the last sample a quarter of that or less. (Of later tries this says
+// nothing: they are at the ports that are silent anyway.) The first are more than a
+// sample: a burst is answered in any order, and each answer lets further tries leave
+// that may take its last tokens. Where there are too few ports to see that, there is
+// suspicion if so many answered and the others did not when asked again: a bucket of six
+// leaves four of ten silent. And there is where at least one in suspectPart of the
+// answers is from a port that had been silent, unless first tries are answered as ever:
+// that is loss. Under suspicion minShown such ports make it known: if it was loss alone,
+// the interval is what tries took anyway.
 const (
 	minShown    = 4
 	suspectPart = 8
 	minEarly    = 4
 	sample      = 32
+	first       = 2 * sample
+	enough      = first + sample
 )
 
 // Under suspicion the gap between tries grows with each that is not answered, and
@@ -138,14 +142,14 @@ func (l *Limit) Answered(sent, at, missed time.Duration) {
 	l.answers = insert(l.answers, sent)
 	l.stale = true
 	l.gap = max(l.gap/2, minGap)
-	first := missed < 0
-	if !first {
+	fresh := missed < 0
+	if !fresh {
 		l.recover(at, missed)
 	}
-	if l.close(sent, first) {
+	if l.close(sent, fresh) {
 		l.settle(at)
 	} else {
-		l.amend(sent, at, first)
+		l.amend(sent, at, fresh)
 	}
 	l.judge(at)
 }
@@ -225,7 +229,7 @@ func (l *Limit) note(answered bool) {
 	if answered {
 		l.recent |= 1
 		l.firsts++
-		if l.ended < sample {
+		if l.ended < first {
 			l.early++
 		}
 	}
@@ -251,19 +255,19 @@ func (l *Limit) judge(now time.Duration) {
 
 // dwindled reports whether far less is answered than at first.
 func (l *Limit) dwindled() bool {
-	return l.ended >= 2*sample && l.early >= minEarly && 4*bits.OnesCount32(l.recent) <= l.early
+	return l.ended >= enough && l.early >= minEarly && 4*bits.OnesCount32(l.recent)*first <= l.early*sample
 }
 
 // stopped reports whether of few ports some answered at once and the others not even
 // when they were asked again.
 func (l *Limit) stopped() bool {
-	return l.ended < 2*sample && l.firsts >= minEarly && l.firsts <= sample && l.ended > l.firsts && l.mute >= 2*l.asked
+	return l.ended < enough && l.firsts >= minEarly && l.firsts <= sample && l.ended > l.firsts && l.mute >= 2*l.asked
 }
 
 // steady reports whether about as much is answered as at first: what is not is lost,
 // as a bucket would have run dry.
 func (l *Limit) steady() bool {
-	return l.ended >= 2*sample && l.early >= minEarly && 4*bits.OnesCount32(l.recent) >= 3*l.early
+	return l.ended >= enough && l.early >= minEarly && 4*bits.OnesCount32(l.recent)*first >= 3*l.early*sample
 }
 
 // insert keeps the last of times, which are sorted.

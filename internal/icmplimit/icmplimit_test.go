@@ -152,6 +152,46 @@ func TestHalfSilent(t *testing.T) {
 	}
 }
 
+// However many ports there are: where a burst takes the tokens of a bucket, in any
+// order, the host is suspected before each port was asked three times.
+func TestBurst(t *testing.T) {
+	for _, ports := range []int{9, 20, 40, 60, 64, 65, 80, 96, 97, 100, 130, 250, 1000} {
+		var l Limit
+		asked, silent := 0, 0
+		send := func(at time.Duration, n int) {
+			for range min(n, ports-asked) {
+				asked, silent = asked+1, silent+1
+				l.Sent(at, true, silent)
+			}
+		}
+		now := time.Duration(0)
+		send(now, sample)
+		for range 6 { // each answer has two more tries leave, of which one is answered
+			silent--
+			l.Answered(now, now+ms/50, -1)
+			now += ms / 50
+			send(now, 2)
+		}
+		least := 2 // tries at each
+		for window := 2 * sample; !l.Suspect() && least < 4; window *= 2 {
+			now += 100 * ms
+			l.Next(now)
+			for range silent {
+				l.Sent(now, false, silent)
+			}
+			if asked == ports {
+				least++
+			}
+			send(now, window-silent)
+		}
+		now += 100 * ms
+		l.Next(now)
+		if !l.Suspect() {
+			t.Errorf("%d ports: no suspicion", ports)
+		}
+	}
+}
+
 // Where only one port is left to ask, suspicion ends as soon as where there are many.
 func TestAcquittal(t *testing.T) {
 	for _, tc := range []struct {
