@@ -19,9 +19,9 @@ func newScan(args []string) *cobra.Command {
 			"names and groups: 22,80,8000-8100,https,@web,top:100; - is all 65535. By default\n" +
 			"ports are connected to, which needs no privilege; --syn asks by half-open\n" +
 			"connections, --udp by datagrams with a question. It goes as fast as nothing is\n" +
-			"lost, asks only silent ports again, and says what it could not test. Exit code:\n" +
-			"0 the scan was completed, 1 --expect was not met, 2 usage (nothing was sent),\n" +
-			"3 could not test all ports.",
+			"lost, asks only silent ports again, and says what it could not test.\n" +
+			"Exit code: 0 the scan was completed, 1 --expect was not met, 2 usage (nothing was\n" +
+			"sent), 3 could not test all ports.",
 		Example: "  netprobe scan 192.0.2.7                             the 1000 common infrastructure ports\n" +
 			"  netprobe scan -p- 192.0.2.7                         all of them\n" +
 			"  netprobe scan -p @web,@db,6443 192.0.2.0/24 --open  who serves what\n" +
